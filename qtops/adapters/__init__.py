@@ -1,0 +1,1 @@
+"""The ports, implemented: Redis, the exchange over HTTP, the host."""

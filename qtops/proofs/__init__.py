@@ -1,0 +1,1 @@
+"""Evidence that something really happened, checked against the exchange."""

@@ -1,0 +1,1 @@
+"""Result objects rendered as text, Markdown and HTML. Nothing is computed here."""

@@ -1,0 +1,1 @@
+"""Everything needed to run the system on one machine: Redis, exchange, supervisor."""

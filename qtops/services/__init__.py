@@ -1,0 +1,1 @@
+"""Thin shells that carry decisions to and from streams."""

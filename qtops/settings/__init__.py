@@ -1,0 +1,1 @@
+"""Where every setting's value comes from; the only reader of the environment."""
