@@ -7,7 +7,7 @@ from qtops.errors import DecodeError
 
 ZERO = Decimal(0)
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{2,30}(_[0-9]{6})?")
-PLAN_ID_PATTERN = re.compile(r"[^{}\x00-\x1f\x7f]{1,200}")
+PLAN_ID_PATTERN = re.compile(r"[^{}:\x00-\x1f\x7f]{1,200}")
 
 
 def parse_decimal(raw: str, field: str = "value") -> Decimal:
@@ -44,7 +44,11 @@ def parse_symbol(raw: str, field: str = "symbol") -> str:
 
 
 def parse_plan_id(raw: str, field: str = "plan_id") -> str:
-    """1 to 200 printable characters without braces (braces would move a key to another slot)."""
+    """1 to 200 printable characters without braces or colons.
+
+    Braces would move a key to another cluster slot; a plan called `p26:X` would get the governor's
+    permit under the portfolio gate's name for plan `X`.
+    """
     if not PLAN_ID_PATTERN.fullmatch(raw):
         raise DecodeError("bad_plan_id", field, f"{field}: {raw[:40]!r} is not a plan id")
     return raw

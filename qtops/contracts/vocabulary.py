@@ -4,6 +4,8 @@ from enum import StrEnum
 
 
 class Side(StrEnum):
+    """Direction of an order."""
+
     BUY = "BUY"
     SELL = "SELL"
 
@@ -71,6 +73,8 @@ class TradingState(StrEnum):
 
 
 class GateMode(StrEnum):
+    """Shadow records what it would have done; enforce does it."""
+
     SHADOW = "shadow"
     ENFORCE = "enforce"
 
@@ -94,6 +98,73 @@ class FactName(StrEnum):
     PORTFOLIO = "portfolio"
     VOLATILITY = "volatility"
     RESERVATIONS = "reservations"
-    COOLDOWN = "cooldown"
+    TRADE_COOLDOWN = "trade_cooldown"
+    EXEC_COOLDOWN = "exec_cooldown"
+    HEAT_COOLDOWN = "heat_cooldown"
     OPEN_HISTORY = "open_history"
     RECONCILE_HOLD = "reconcile_hold"
+
+
+class DenyReason(StrEnum):
+    """Why a gate or the executor refused. The original's codes where it had one."""
+
+    # control
+    KILL_SWITCH_ACTIVE = "kill_switch_active"
+    REDUCING_ONLY = "reducing_only"
+    MODE_FORBIDS = "mode_forbids"
+    KILL_EPOCH_CHANGED = "kill_epoch_changed"
+    SOURCE_NOT_ALLOWED = "source_not_allowed"
+    MANUAL_LANE_DISABLED = "manual_lane_disabled"
+    # the plan itself
+    UNDECODABLE_PLAN = "undecodable_plan"
+    ORDER_TYPE_NOT_ALLOWED = "order_type_not_allowed"
+    ACTION_CONTRADICTS_REDUCE_ONLY = "action_contradicts_reduce_only"
+    ACTION_HOLD = "action_hold"
+    PLAN_STALE = "plan_stale"
+    SYMBOL_NOT_IN_ALLOWLIST = "symbol_not_in_allowlist"
+    # governor
+    SYMBOL_COOLDOWN = "symbol_cooldown"
+    MAX_POSITIONS_REACHED = "max_positions_reached"
+    NOTIONAL_PER_TRADE_EXCEEDED = "notional_per_trade_exceeded"
+    TOTAL_NOTIONAL_EXCEEDED = "total_notional_exceeded"
+    HOURLY_LIMIT_EXCEEDED = "hourly_limit_exceeded"
+    BURST_LIMIT_EXCEEDED = "burst_limit_exceeded"
+    UNRESOLVED_ORDER = "unresolved_order"
+    # position gate
+    NO_EXCHANGE_SNAPSHOT = "no_exchange_snapshot"
+    STALE_EXCHANGE_STATE = "stale_exchange_state"
+    POSITION_EXISTS = "position_exists"
+    WOULD_FLIP = "would_flip"
+    NO_POSITION = "no_position"
+    CLOSE_SIDE_MISMATCH = "close_side_mismatch"
+    RECONCILE_REQUIRED_SIDE_MISMATCH = "reconcile_required_side_mismatch"
+    RECONCILE_REQUIRED_QTY_MISMATCH = "reconcile_required_qty_mismatch"
+    COOLDOWN_IN_FLIGHT = "cooldown_in_flight"
+    RECONCILE_HOLD_ACTIVE = "reconcile_hold_active"
+    QUANTITY_BELOW_STEP = "quantity_below_step"
+    # portfolio gate
+    FAIL_CLOSED_PORTFOLIO_STATE = "fail_closed_portfolio_state"
+    PORTFOLIO_RISK_OFF = "portfolio_risk_off"
+    # inputs that could not be had (opens only)
+    ALLOWLIST_UNKNOWN = "allowlist_unknown"
+    CONTROL_UNKNOWN = "control_unknown"
+    FILTERS_UNKNOWN = "filters_unknown"
+    MARK_PRICE_UNAVAILABLE = "mark_price_unavailable"
+    POSITIONS_UNKNOWN = "positions_unknown"
+    RESERVATIONS_UNKNOWN = "reservations_unknown"
+    COOLDOWN_UNKNOWN = "cooldown_unknown"
+    HISTORY_UNKNOWN = "history_unknown"
+    HOLD_UNKNOWN = "hold_unknown"
+    # permits, as the executor sees them
+    PERMIT_MISSING = "permit_missing"
+    PERMIT_DENIED = "permit_denied"
+    PERMIT_FORGED = "permit_forged"
+    PERMIT_OTHER_PLAN = "permit_other_plan"
+    PERMIT_EXPIRED = "permit_expired"
+    PERMIT_UNREADABLE = "permit_unreadable"
+    # order building
+    MIN_QUANTITY = "min_quantity"
+    MIN_NOTIONAL = "min_notional"
+    MAX_QUANTITY = "max_quantity"
+    # a bug in a gate
+    EVALUATION_ERROR = "evaluation_error"

@@ -1,0 +1,1 @@
+"""Binance USD-M futures over HTTP: signing and decoding are pure, `client` sends."""

@@ -1,0 +1,67 @@
+"""What the command modules share: the group they register on, and options that read alike."""
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from typer._click import HelpFormatter
+
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Print the exact change and change nothing."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+_NO_REWRAP = "\b\n"
+
+
+def laid_out(text: str) -> str:
+    """Help text in which the Example paragraph keeps its line breaks."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        _NO_REWRAP + part if part.startswith("Example") else part for part in paragraphs
+    )
+
+
+class HelpCommand(TyperCommand):
+    """A command whose docstring is its help: one line of what it answers, Example, Exit codes."""
+
+    def format_help_text(self, ctx: typer.Context, formatter: "HelpFormatter") -> None:  # type: ignore[override]  # typer.Context is the only public name
+        self.help = laid_out(self.help or "")
+        super().format_help_text(ctx, formatter)
+
+
+class HelpGroup(TyperGroup):
+    """A group that, without a subcommand, says in one line which there are."""
+
+    def format_help_text(self, ctx: typer.Context, formatter: "HelpFormatter") -> None:  # type: ignore[override]  # as above
+        self.help = laid_out(self.help or "")
+        super().format_help_text(ctx, formatter)
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as above
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
+            self.missing_command(ctx)
+        return super().parse_args(ctx, args)
+
+    def missing_command(self, ctx: typer.Context) -> NoReturn:
+        ctx.fail(f"missing command, one of {', '.join(self.commands)}")
+
+
+class _Group(typer.Typer):
+    def command(self, name: str | None = None, **settings: Any) -> Callable[..., Any]:
+        return super().command(name, cls=HelpCommand, **settings)
+
+
+def command_group() -> typer.Typer:
+    """What a module in `cli/` registers its commands on."""
+    return _Group(
+        cls=HelpGroup,
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )

@@ -1,0 +1,124 @@
+"""The result of a command on its way out: one JSON document, or text for people.
+
+The same `CommandResult` feeds both; nothing is computed here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Final
+
+from qtops.cli.context import AppContext, speaks_utf8
+from qtops.cli.printer import Printer
+from qtops.errors import ExitCode
+
+ENVELOPE: Final = frozenset({"schema", "timestamp", "status", "exit_code"})
+ERROR_SCHEMA: Final = "qtops.error/v1"
+DONE_SCHEMA: Final = "qtops.done/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What a command found. `payload` becomes top-level JSON keys; `text` prints the same."""
+
+    schema: str
+    status: str
+    exit_code: ExitCode
+    payload: Mapping[str, Any]
+    text: Callable[[Printer], None]
+
+
+def emit(env: AppContext, result: CommandResult) -> None:
+    """Write the result and set the exit code. A command emits once, as its last act."""
+    if env.emitted:
+        raise RuntimeError("a command emitted twice")
+    env.exit_code = result.exit_code
+    env.emitted = True
+    if env.options.json:
+        head = {"status": result.status, "exit_code": int(result.exit_code)}
+        _write_document(env, result.schema, head, result.payload)
+    else:
+        result.text(env.printer)
+
+
+def emit_event(env: AppContext, schema: str, payload: Mapping[str, Any]) -> None:
+    """One line of JSON, at once, for commands that go on (--follow, `sandbox up --json`)."""
+    env.emitted = True
+    _write_document(env, schema, {}, payload)
+    env.host.stdout.flush()
+
+
+def emit_error(env: AppContext, error: Mapping[str, str], exit_code: int) -> None:
+    """The document of a failed command; nothing when its result is already out."""
+    if env.options.json and not env.emitted:
+        env.emitted = True
+        payload = {"error": error}
+        _write_document(env, ERROR_SCHEMA, {"status": "error", "exit_code": exit_code}, payload)
+
+
+def emit_done(env: AppContext) -> None:
+    """The document of a command that had nothing to say."""
+    if env.options.json and not env.emitted:
+        env.emitted = True
+        _write_document(env, DONE_SCHEMA, {"status": "ok", "exit_code": env.exit_code}, {})
+
+
+def _write_document(
+    env: AppContext,
+    schema: str,
+    head: Mapping[str, Any],
+    payload: Mapping[str, Any],
+) -> None:
+    import json
+
+    from qtops.contracts.codec import fmt_instant
+
+    if clash := ENVELOPE & payload.keys() - {"timestamp"}:
+        raise ValueError(f"the payload of {schema} uses envelope keys: {', '.join(sorted(clash))}")
+    envelope = {"schema": schema, "timestamp": fmt_instant(env.now_ms())}
+    document = envelope | dict(head) | dict(payload)
+    indent = 2 if env.host.stdout.isatty() else None
+    env.write_line(
+        json.dumps(
+            jsonable(document, env.redact),
+            ensure_ascii=not speaks_utf8(env.host.stdout),
+            allow_nan=False,
+            indent=indent,
+        ),
+    )
+
+
+def jsonable(value: Any, redact: Callable[[str], str]) -> Any:
+    """`value` as JSON types, its strings masked. Decimals stay exact: they become strings."""
+    match value:
+        case Enum():
+            return jsonable(value.value, redact)
+        case str():
+            return redact(value)
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {redact(str(key)): jsonable(item, redact) for key, item in value.items()}
+        case list() | tuple():
+            return [jsonable(item, redact) for item in value]
+        case _:
+            return _other_jsonable(value, redact)
+
+
+def _other_jsonable(value: Any, redact: Callable[[str], str]) -> Any:
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case PurePath():
+            return redact(str(value))
+        case set() | frozenset():
+            return sorted(jsonable(item, redact) for item in value)
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return jsonable(asdict(value), redact)
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form")
