@@ -1,8 +1,18 @@
 """What services and proofs need from the outside world, as protocols. Adapters implement them."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Literal, Protocol
 
+from qtops.contracts.claim import Claim
+from qtops.contracts.dead_letter import DeadLetter
+from qtops.contracts.decision import DecisionRecord
+from qtops.contracts.facts import ControlState, Fact, Facts, Portfolio, Reservation
+from qtops.contracts.permit import Permit
+from qtops.contracts.plan import Plan
+from qtops.contracts.registry import Stream
+from qtops.contracts.result import Result
 from qtops.contracts.venue import (
     Filters,
     OrderRequest,
@@ -11,6 +21,7 @@ from qtops.contracts.venue import (
     VenuePosition,
     VenueTrade,
 )
+from qtops.contracts.vocabulary import DenyReason, FactName, GateName
 
 
 class Clock(Protocol):
@@ -29,6 +40,10 @@ class Venue(Protocol):
 
     def timestamp_ms(self) -> int:
         """Our best estimate of the exchange's clock now; what the next request would carry."""
+        ...
+
+    async def account_mode(self) -> Literal["one_way", "hedge"]:
+        """How the account keeps positions; only one-way is supported."""
         ...
 
     async def sync_clock(self) -> int:
@@ -64,3 +79,179 @@ class Venue(Protocol):
     async def trades(self, symbol: str, order_id: str) -> list[VenueTrade]: ...
 
     async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One stream entry, as a consumer group handed it out for the `count`-th time."""
+
+    stream: Stream
+    entry_id: str
+    raw: Mapping[bytes, bytes]
+    count: int = 1
+
+    @property
+    def entry_ms(self) -> int:
+        """When Redis accepted the entry (its server's UTC ms)."""
+        return int(self.entry_id.partition("-")[0])
+
+
+class Inbox(Protocol):
+    """One stream, as one service's consumer group hands it out."""
+
+    stream: Stream
+    trimmed_unread: int
+
+    async def own_pending(self, count: int) -> list[Delivery]:
+        """What an earlier life of this consumer left unacknowledged."""
+        ...
+
+    async def ensure_groups(self) -> None: ...
+
+    async def read(self, count: int, block_ms: int) -> list[Delivery]:
+        """New entries; waits up to `block_ms` for the first."""
+        ...
+
+    async def claim_stale(self, min_idle_ms: int, count: int) -> list[Delivery]:
+        """Entries that a dead consumer left pending; trimmed ones are counted and dropped."""
+        ...
+
+    async def acknowledge(self, delivery: Delivery) -> None: ...
+
+    async def dead_letter(
+        self, delivery: Delivery, letter: DeadLetter, result: Result | None
+    ) -> None:
+        """Move the entry to the dlq, write `result` if any, acknowledge: all or nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One decision to be written: permit or denial, its record, and the acknowledgement.
+
+    `reservation` is promised only if the reservations still stand at `expected_version`.
+    """
+
+    delivery: Delivery
+    permit: Permit
+    record: DecisionRecord
+    reservation: Reservation | None = None
+    expected_version: int | None = None
+
+
+class GateStore(Protocol):
+    """What a gate reads and writes."""
+
+    async def facts(
+        self, plans: Sequence[Plan], wanted: frozenset[FactName]
+    ) -> tuple[int, list[Facts]]:
+        """(now in Redis server µs, facts for each plan), in one round trip."""
+        ...
+
+    async def issue(self, issues: Sequence[Issue]) -> list[bool]:
+        """Write in order, in one round trip. False: the reservations moved, decide again."""
+        ...
+
+    async def prune(self, states: Mapping[str, str]) -> int:
+        """Drop reservations (plan id → the state they must still be in)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionReading:
+    """Everything admission rests on, with the bytes that compare-and-swap will compare."""
+
+    now_us: int
+    control: Fact[ControlState]
+    permits: Mapping[GateName, Permit | DenyReason | None]
+    raw: tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of a plan, applied in one script. `book_amount` None leaves the book alone."""
+
+    delivery: Delivery
+    plan: Plan
+    result: Result
+    filled: bool
+    book_amount: Decimal | None = None
+    expected_book_version: int = 0
+
+
+class PlanStore(Protocol):
+    """The executor's side of a plan: claim, write-ahead, settlement."""
+
+    async def claim(self, plan_id: str) -> tuple[int, Claim | None]:
+        """(now in Redis server µs, what an earlier delivery left)."""
+        ...
+
+    async def take_over(self, plan_id: str, claim: Claim) -> bool:
+        """Make a dead owner's claim ours; False when someone was faster."""
+        ...
+
+    async def admission(self, plan: Plan) -> AdmissionReading: ...
+
+    async def admit(self, plan: Plan, reading: AdmissionReading, client_order_id: str) -> bool:
+        """Consume the permits and write `claimed`, if nothing of the reading has changed."""
+        ...
+
+    async def mark_sending(self, plan: Plan, deadline_ms: int, quantity: Decimal) -> str:
+        """Write ahead. Empty when done; `lost` when the claim is not ours, `epoch` after a kill."""
+        ...
+
+    async def mark_unknown(self, plan: Plan, now_ms: int) -> None:
+        """Keep the worst case reserved and block opens of the symbol."""
+        ...
+
+    async def book(self, symbol: str) -> tuple[Decimal | None, int]:
+        """(signed amount or None, version)."""
+        ...
+
+    async def snapshot_position(self, symbol: str) -> tuple[Decimal, int] | None:
+        """(signed amount, age in ms) from the last snapshot."""
+        ...
+
+    async def mark_price(self, symbol: str) -> Decimal | None: ...
+
+    async def settle(self, settlement: Settlement) -> str:
+        """`settled`, `already` (acknowledged only), `lost` or `book` (the book moved: retry)."""
+        ...
+
+    async def restarted_at_ms(self) -> int:
+        """When Redis last came up with another run id than the one we knew; 0 if it did not."""
+        ...
+
+
+class DecisionFeed(Protocol):
+    """`gate.decision` as it grows, from `start` on."""
+
+    async def start(self) -> None: ...
+
+    def records(self) -> AsyncIterator[DecisionRecord]: ...
+
+
+class SnapshotStore(Protocol):
+    """Where the snapshot publisher writes what the exchange shows."""
+
+    async def now_ms(self) -> int: ...
+
+    async def positions(
+        self, portfolio: Portfolio, symbols: frozenset[str], observed_at_ms: int
+    ) -> None:
+        """All of one reading at once; `symbols` without a position are written flat."""
+        ...
+
+    async def marks(self, prices: Mapping[str, Decimal], observed_at_ms: int) -> None: ...
+
+    async def volatility(self, sigma: Mapping[str, Decimal], observed_at_ms: int) -> None: ...
+
+    async def filters(self, rules: Mapping[str, Filters], observed_at_ms: int) -> None: ...
+
+
+class Heartbeats(Protocol):
+    """Proof of life and progress, with a TTL."""
+
+    async def beat(self, fields: Mapping[str, str]) -> None: ...
+
+    async def stop(self) -> None: ...

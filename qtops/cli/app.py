@@ -72,6 +72,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
 )
@@ -150,6 +151,28 @@ def build_root(parts: Sequence[Part] = PARTS) -> TyperGroup:
     return group
 
 
+def _say_version(wanted: bool) -> None:  # noqa: FBT001  typer passes the value so
+    if not wanted:
+        return
+    from qtops import __version__
+    from qtops.cli.output import CommandResult, emit
+    from qtops.errors import ExitCode
+
+    payload = {"version": __version__}
+    line = f"qtops {__version__}"
+    emit(
+        current(),
+        CommandResult(
+            "qtops.version/v1",
+            "ok",
+            ExitCode.OK,
+            payload,
+            lambda out: out.verdict(None, line),
+        ),
+    )
+    raise typer.Exit
+
+
 def root(  # noqa: PLR0913  one parameter for each global option
     *,
     profile: Annotated[
@@ -168,7 +191,15 @@ def root(  # noqa: PLR0913  one parameter for each global option
         bool,
         typer.Option("--sandbox", help="Run this one command against a throw-away sandbox."),
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            is_eager=True,
+            callback=_say_version,
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Exactly one JSON document on stdout."),
@@ -200,25 +231,3 @@ def root(  # noqa: PLR0913  one parameter for each global option
         verbose=verbose,
         no_color=no_color,
     )
-    if version:
-        _say_version()
-
-
-def _say_version() -> None:
-    from qtops import __version__
-    from qtops.cli.output import CommandResult, emit
-    from qtops.errors import ExitCode
-
-    payload = {"version": __version__}
-    line = f"qtops {__version__}"
-    emit(
-        current(),
-        CommandResult(
-            "qtops.version/v1",
-            "ok",
-            ExitCode.OK,
-            payload,
-            lambda out: out.verdict(None, line),
-        ),
-    )
-    raise typer.Exit

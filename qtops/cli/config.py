@@ -11,8 +11,7 @@ from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
 from qtops.errors import ExitCode
 
 if TYPE_CHECKING:
-    from qtops.settings import Settings
-    from qtops.settings.model import Entry
+    from qtops.settings.model import Entry, Settings
 
 app = command_group()
 

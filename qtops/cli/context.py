@@ -5,7 +5,7 @@ or the clock by any other way, so a test replaces all of them with one `Host`.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from errno import EPIPE
@@ -20,7 +20,7 @@ from qtops.errors import ExitCode, RefusedError
 
 if TYPE_CHECKING:
     from qtops.cli.progress import Progress
-    from qtops.settings import Settings
+    from qtops.settings.model import Settings
 
 
 class OutputClosedError(Exception):
@@ -64,7 +64,7 @@ class AppContext:
     def settings(self) -> "Settings":
         """The effective settings, read once; what is odd about them goes to stderr once."""
         if self._settings is None:
-            from qtops.settings import load_settings
+            from qtops.settings.load import load_settings
 
             self._settings = load_settings(
                 self.host.environ,
@@ -98,8 +98,9 @@ class AppContext:
 
     @cached_property
     def printer(self) -> Printer:
-        """Text to stdout."""
-        return Printer(self.write_line, self._look(self.host.stdout), self.redact)
+        """Text to stdout; with --json text goes nowhere, stdout belongs to the document."""
+        write = _nowhere if self.options.json else self.write_line
+        return Printer(write, self._look(self.host.stdout), self.redact)
 
     @cached_property
     def _notes(self) -> Printer:
@@ -121,8 +122,9 @@ class AppContext:
         self._write_note(f"{head} {visible(self.redact(text))}")
 
     def write_line(self, line: str) -> None:
-        """One finished line to stdout."""
-        _write(self.host.stdout, f"{line}\n")
+        """One finished line, already masked, to stdout."""
+        with _while_read():
+            self.host.stdout.write(f"{line}\n")
 
     def flush(self) -> None:
         """Hand stdout to whoever reads it."""
@@ -154,7 +156,7 @@ class AppContext:
                 "this needs a confirmation and there is no terminal to ask on",
                 hint="repeat on a terminal, or with --yes where the command takes it",
             )
-        _write(self.host.stderr, prompt)
+        self.host.stderr.write(prompt)
         self.host.stderr.flush()
         return self.host.stdin.readline().strip()
 
@@ -164,7 +166,10 @@ class AppContext:
         return chosen | self._overrides
 
     def _write_note(self, line: str) -> None:
-        _write(self.host.stderr, f"{line}\n")
+        """A closed stderr stops nobody: what the command does matters more than its remarks."""
+        with suppress(OSError):
+            self.host.stderr.write(f"{line}\n")
+            self.host.stderr.flush()
 
     def _look(self, stream: TextIO) -> Look:
         on_terminal = stream.isatty()
@@ -212,6 +217,5 @@ def _while_read() -> Iterator[None]:
         raise
 
 
-def _write(stream: TextIO, text: str) -> None:
-    with _while_read():
-        stream.write(text)
+def _nowhere(_line: str) -> None:
+    pass

@@ -7,10 +7,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from qtops.ports import Clock
 from qtops.settings.environment import process_environment
+
+if TYPE_CHECKING:
+    from qtops.ports import Clock
 
 ETC_DIR = Path("/etc/quantum")
 
@@ -36,7 +38,7 @@ class Host:
     cwd: Path
     home: Path
     etc_dir: Path = ETC_DIR
-    clock: Clock = field(default_factory=ShellClock)
+    clock: "Clock" = field(default_factory=ShellClock)
 
     @classmethod
     def of_process(cls) -> "Host":

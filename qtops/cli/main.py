@@ -8,6 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
+from itertools import takewhile
+from typing import TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -41,24 +44,26 @@ class _Invocation:
         self._env = env
         self._parts = parts
         self._hoisted = Hoisted()
+        self._arguments: list[str] = []
 
     def run(self, arguments: Sequence[str]) -> int:
         try:
-            code = self._dispatch(arguments)
+            self._arguments = list(arguments)
+            code = self._dispatch()
         except OutputClosedError:
-            code = self._env.exit_code
+            code = self._env.exit_code if self._env.emitted else ExitCode.ERROR
         except SystemExit as leave:
             code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
         except BaseException as error:  # noqa: BLE001  the last line of defence maps everything
             code = self._tell(error)
         return self._settle(int(code))
 
-    def _dispatch(self, arguments: Sequence[str]) -> int:
+    def _dispatch(self) -> int:
         root = build_root(self._parts)
         if COMPLETION in self._env.host.environ:
             root.main([], prog_name=PROGRAM, standalone_mode=False)
             return ExitCode.OK
-        self._hoisted = hoist(root, arguments)
+        self._hoisted = hoist(root, self._arguments)
         self._env.options = GlobalOptions(
             json=self._hoisted.has("json"),
             quiet=self._hoisted.has("quiet"),
@@ -85,10 +90,14 @@ class _Invocation:
         """Say what failed: one line on stderr, a document on stdout with --json."""
         fault = fault_of(error)
         code = self._usage_exit(fault)
+        before_dashes = takewhile("--".__ne__, self._arguments)
+        if fault.exit_code == ExitCode.USAGE and "--json" in before_dashes:
+            # a program that asked for JSON gets JSON, even where `--count --json` is a wrong value
+            self._env.options = replace(self._env.options, json=True)
+        detail = {"code": fault.code, "message": fault.message, "hint": fault.hint}
+        self._trace(fault, error)
+        self._env.complain(fault.kind, one_line(fault))
         with suppress(OSError, OutputClosedError):
-            self._trace(fault, error)
-            detail = {"code": fault.code, "message": fault.message, "hint": fault.hint}
-            self._env.complain(fault.kind, one_line(fault))
             emit_error(self._env, detail, code)
         return code
 
@@ -100,7 +109,8 @@ class _Invocation:
             import traceback
 
             lines = "".join(traceback.format_exception(error))
-            self._env.host.stderr.write(self._env.redact(lines))
+            with suppress(OSError):
+                self._env.host.stderr.write(self._env.redact(lines))
 
     def _usage_exit(self, fault: Fault) -> int:
         if fault.exit_code == ExitCode.USAGE:
@@ -117,12 +127,18 @@ class _Invocation:
         try:
             self._env.flush()
         except OutputClosedError:
-            self._discard_output()
+            _discard(self._env.host.stdout)
         except OSError as error:
-            self._discard_output()
-            return self._tell(HostError(f"cannot write to stdout: {error.strerror}"))
+            _discard(self._env.host.stdout)
+            code = code or self._tell(HostError(f"cannot write to stdout: {error.strerror}"))
+        try:
+            self._env.host.stderr.flush()
+        except OSError:
+            _discard(self._env.host.stderr)
         return code
 
-    def _discard_output(self) -> None:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._env.host.stdout.fileno())
+
+def _discard(stream: TextIO) -> None:
+    """Let the stream's last bytes go nowhere instead of failing again at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -42,6 +42,13 @@ class HelpGroup(TyperGroup):
         self.help = laid_out(self.help or "")
         super().format_help_text(ctx, formatter)
 
+    def format_commands(self, _ctx: typer.Context, formatter: "HelpFormatter") -> None:  # type: ignore[override]  # as above
+        """Each command with its whole first line; Click would cut it."""
+        shown = [command for command in self.commands.values() if not command.hidden]
+        rows = [(command.name or "", (command.help or "").split("\n\n")[0]) for command in shown]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as above
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:
             self.missing_command(ctx)

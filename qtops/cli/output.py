@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from qtops.cli.context import AppContext, speaks_utf8
 from qtops.cli.printer import Printer
+from qtops.cli.redaction import MASK, is_secret_field
 from qtops.errors import ExitCode
 
-ENVELOPE: Final = frozenset({"schema", "timestamp", "status", "exit_code"})
+ENVELOPE: Final = frozenset({"schema", "status", "exit_code"})
 ERROR_SCHEMA: Final = "qtops.error/v1"
 DONE_SCHEMA: Final = "qtops.done/v1"
 
@@ -36,25 +37,35 @@ def emit(env: AppContext, result: CommandResult) -> None:
     if env.emitted:
         raise RuntimeError("a command emitted twice")
     env.exit_code = result.exit_code
-    env.emitted = True
     if env.options.json:
         head = {"status": result.status, "exit_code": int(result.exit_code)}
         _write_document(env, result.schema, head, result.payload)
     else:
+        env.emitted = True
         result.text(env.printer)
 
 
-def emit_event(env: AppContext, schema: str, payload: Mapping[str, Any]) -> None:
-    """One line of JSON, at once, for commands that go on (--follow, `sandbox up --json`)."""
-    env.emitted = True
-    _write_document(env, schema, {}, payload)
-    env.host.stdout.flush()
+def emit_event(
+    env: AppContext,
+    schema: str,
+    payload: Mapping[str, Any],
+    text: Callable[[Printer], None],
+) -> None:
+    """One event, written out at once, for commands that go on (--follow, `sandbox up`).
+
+    With --json each event is one line of JSON.
+    """
+    if env.options.json:
+        _write_document(env, schema, {}, payload, indent=None)
+    else:
+        env.emitted = True
+        text(env.printer)
+    env.flush()
 
 
 def emit_error(env: AppContext, error: Mapping[str, str], exit_code: int) -> None:
     """The document of a failed command; nothing when its result is already out."""
     if env.options.json and not env.emitted:
-        env.emitted = True
         payload = {"error": error}
         _write_document(env, ERROR_SCHEMA, {"status": "error", "exit_code": exit_code}, payload)
 
@@ -62,7 +73,6 @@ def emit_error(env: AppContext, error: Mapping[str, str], exit_code: int) -> Non
 def emit_done(env: AppContext) -> None:
     """The document of a command that had nothing to say."""
     if env.options.json and not env.emitted:
-        env.emitted = True
         _write_document(env, DONE_SCHEMA, {"status": "ok", "exit_code": env.exit_code}, {})
 
 
@@ -71,24 +81,25 @@ def _write_document(
     schema: str,
     head: Mapping[str, Any],
     payload: Mapping[str, Any],
+    *,
+    indent: int | None = 2,
 ) -> None:
+    """Indented on a terminal, one line in a pipe. A payload may bring its own `timestamp`."""
     import json
 
     from qtops.contracts.codec import fmt_instant
 
-    if clash := ENVELOPE & payload.keys() - {"timestamp"}:
+    if clash := payload.keys() & ENVELOPE:
         raise ValueError(f"the payload of {schema} uses envelope keys: {', '.join(sorted(clash))}")
-    envelope = {"schema": schema, "timestamp": fmt_instant(env.now_ms())}
-    document = envelope | dict(head) | dict(payload)
-    indent = 2 if env.host.stdout.isatty() else None
-    env.write_line(
-        json.dumps(
-            jsonable(document, env.redact),
-            ensure_ascii=not speaks_utf8(env.host.stdout),
-            allow_nan=False,
-            indent=indent,
-        ),
+    document = {"schema": schema, "timestamp": fmt_instant(env.now_ms())} | dict(head)
+    text = json.dumps(
+        jsonable(document | dict(payload), env.redact),
+        ensure_ascii=not speaks_utf8(env.host.stdout),
+        allow_nan=False,
+        indent=indent if env.host.stdout.isatty() else None,
     )
+    env.emitted = True
+    env.write_line(text)
 
 
 def jsonable(value: Any, redact: Callable[[str], str]) -> Any:
@@ -101,11 +112,17 @@ def jsonable(value: Any, redact: Callable[[str], str]) -> Any:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return {redact(str(key)): jsonable(item, redact) for key, item in value.items()}
+            return {redact(str(key)): _field(str(key), item, redact) for key, item in value.items()}
         case list() | tuple():
             return [jsonable(item, redact) for item in value]
         case _:
             return _other_jsonable(value, redact)
+
+
+def _field(name: str, item: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(item, str) and is_secret_field(name, item):
+        return MASK
+    return jsonable(item, redact)
 
 
 def _other_jsonable(value: Any, redact: Callable[[str], str]) -> Any:

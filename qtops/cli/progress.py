@@ -1,9 +1,10 @@
 """Progress on a terminal: only after a second, on stderr, gone when done."""
 
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from qtops.ports import Clock
+if TYPE_CHECKING:
+    from qtops.ports import Clock
 
 PATIENCE_MS = 1000
 REFRESH_MS = 100
@@ -14,7 +15,7 @@ _CLEAR = "\r\x1b[K"
 class Progress:
     """`with env.progress("reading") as progress: progress.step(done, total)`."""
 
-    def __init__(self, stream: TextIO | None, clock: Clock, label: str) -> None:
+    def __init__(self, stream: TextIO | None, clock: "Clock", label: str) -> None:
         self._stream = stream
         self._clock = clock
         self._label = label

@@ -11,10 +11,15 @@ from collections.abc import Iterable
 MASK = "***"
 MIN_SECRET_LENGTH = 4
 _URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.\-]*://[^\s/:@\"'<>]*:)[^\s\"'<>]+@")
-_NAMED = re.compile(
-    r"(?i)(?P<head>\b(?:signature|password|passwd|api_?secret|secret_?key|x-mbx-apikey|listenkey)"
-    r"\"?\s*[=:]\s*\"?)[^\s\"'&,;}]+",
+_NAMES = (
+    r"signature|passw(?:or)?d|authorization|listen_?key|x-mbx-apikey"
+    r"|api[_-]?key|(?:api_?|client_?)?secret(?:_?key)?|token"
 )
+_NAMED = re.compile(
+    rf"(?i)(?P<head>(?<![a-z])(?:{_NAMES})\"?\s*[=:]\s*\"?(?:bearer |basic )?)[^\s\"'&,;}}]+",
+)
+_SECRET_NAME = re.compile(rf"(?i)(?:.*_)?(?:{_NAMES})")
+_DIGEST = re.compile(r"[0-9a-fA-F]{32,}")
 _KEY_SHAPED = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{64}(?![A-Za-z0-9])")
 
 
@@ -42,6 +47,13 @@ class Redactor:
         if "=" in text or ":" in text:
             text = _NAMED.sub(rf"\g<head>{MASK}", text)
         return _KEY_SHAPED.sub(_mask_mixed_case, text) if len(text) >= 64 else text  # noqa: PLR2004  the length of a key
+
+
+def is_secret_field(name: str, value: str) -> bool:
+    """Whether a JSON field is masked for its name. A signature only where it is a bare HMAC."""
+    if isinstance(value, Disclosed) or not value or not _SECRET_NAME.fullmatch(name):
+        return False
+    return name.lower() != "signature" or bool(_DIGEST.fullmatch(value))
 
 
 def _mask_mixed_case(match: re.Match[str]) -> str:

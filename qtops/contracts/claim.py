@@ -17,7 +17,11 @@ class ClaimState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`exec:claim:PLAN_ID`. `send_deadline_ms` is on the exchange's clock: the fence."""
+    """`exec:claim:PLAN_ID`. `send_deadline_ms` is on the exchange's clock: the fence.
+
+    `permits` is what was consumed at admission (JSON, gate → permit), so that whoever takes the
+    claim over knows how much was allowed.
+    """
 
     state: ClaimState
     client_order_id: str
@@ -26,16 +30,22 @@ class Claim:
     plan_digest: str
     send_deadline_ms: int = 0
     quantity: str = ""
+    permits: str = ""
 
     @classmethod
     def from_fields(cls, raw: Mapping[str, str]) -> "Claim":
+        """Strict: `sending` without its fence would be resent before the first request lapsed."""
         fields = Fields(raw)
+        state = fields.need_word(ClaimState, "state")
+        is_sending = state is ClaimState.SENDING
+        deadline = fields.take("send_deadline_ms")
         return cls(
-            state=fields.need_word(ClaimState, "state"),
+            state=state,
             client_order_id=fields.need("client_order_id"),
             attempt=fields.need_int("attempt"),
             owner=fields.take("owner") or "",
             plan_digest=fields.take("plan_digest") or "",
-            send_deadline_ms=int(fields.take("send_deadline_ms") or 0),
+            send_deadline_ms=fields.need_int("send_deadline_ms") if deadline or is_sending else 0,
             quantity=fields.take("quantity") or "",
+            permits=fields.take("permits") or "",
         )

@@ -6,17 +6,19 @@ taken, and hands back the rest, so that nothing a producer sent is dropped.
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from qtops.contracts.values import parse_decimal
+from qtops.contracts.values import parse_decimal, plain_number
 from qtops.errors import DecodeError
 
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
 _SECONDS_LIMIT = 100_000_000_000  # an epoch below this is in seconds (year 5138), above in ms
+_LAST_MS = 253_402_300_799_999  # the end of year 9999
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -43,7 +45,7 @@ def parse_instant_ms(raw: str, field: str = "timestamp") -> int:
         number = Decimal(text)
     except ArithmeticError:
         return _parse_rfc3339_ms(text, field)
-    if not number.is_finite() or number < 0:
+    if not number.is_finite() or not 0 <= number <= _LAST_MS:
         raise DecodeError("bad_time", field, f"{field}: {raw[:40]!r} is not a time")
     return int(number * 1000) if number < _SECONDS_LIMIT else int(number)
 
@@ -56,7 +58,10 @@ def _parse_rfc3339_ms(text: str, field: str) -> int:
         raise DecodeError("bad_time", field, message) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
+    ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    if ms < 0:
+        raise DecodeError("bad_time", field, f"{field}: {text[:40]!r} lies before 1970")
+    return ms
 
 
 def fmt_instant(ms: int) -> str:
@@ -74,7 +79,9 @@ def parse_json_object(raw: str, field: str) -> dict[str, Any]:
     """A JSON object; numbers with a point become Decimal, so that no float enters."""
     try:
         value = json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        if "\\u" in raw:  # half a surrogate pair cannot be written anywhere
+            json.dumps(value, ensure_ascii=False, default=str).encode()
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise DecodeError("bad_json", field, f"{field}: not JSON ({error})") from error
     if not isinstance(value, dict):
         raise DecodeError("bad_json", field, f"{field}: not a JSON object")
@@ -151,7 +158,7 @@ class Fields:
 def parse_int(raw: str, field: str) -> int:
     """A whole number in decimal digits."""
     try:
-        return int(raw.strip())
+        return int(plain_number(raw))
     except ValueError as error:
         raise DecodeError("bad_integer", field, f"{field}: {raw[:40]!r} is no integer") from error
 

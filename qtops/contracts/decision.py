@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from qtops.contracts.codec import Fields, fmt_bool, parse_json_object, text_of
+from qtops.contracts.codec import Fields, fmt_bool, parse_int, parse_json_object, text_of
 from qtops.contracts.values import fmt_decimal
 from qtops.contracts.vocabulary import DenyReason, GateName
 
@@ -44,6 +44,7 @@ class DecisionRecord:
     detail: str = ""
     quantity: Decimal | None = None
     terms: Mapping[str, str] = field(default_factory=dict)
+    decided_at_us: int = 0
 
     def to_fields(self) -> dict[str, str]:
         fields = {
@@ -55,6 +56,7 @@ class DecisionRecord:
             "side": self.side,
             "effect": self.effect,
             "decided_at_ms": str(self.decided_at_ms),
+            "decided_at_us": str(self.decided_at_us) if self.decided_at_us else "",
             "detail": self.detail,
             "quantity": fmt_decimal(self.quantity) if self.quantity is not None else "",
             "terms": json.dumps(dict(self.terms), sort_keys=True) if self.terms else "",
@@ -80,6 +82,7 @@ class DecisionRecord:
             terms={k: text_of(v) for k, v in parse_json_object(terms, "terms").items()}
             if terms
             else {},
+            decided_at_us=parse_int(fields.take("decided_at_us") or "0", "decided_at_us"),
         )
 
 

@@ -38,7 +38,7 @@ class Intent:
         flat = {k: v for k, v in raw.items() if k != "payload"}
         if payload:
             inner = parse_json_object(payload, "payload")
-            flat |= {name: text_of(value) for name, value in inner.items()}
+            _merge(flat, {name: text_of(value) for name, value in inner.items()})
         fields = Fields(flat)
         quantity = _positive(fields.take("qty", "quantity"), "qty")
         notional = _positive(fields.take("position_size_usd", "notional_usd"), "position_size_usd")
@@ -60,8 +60,7 @@ class Intent:
 
     def to_fields(self) -> dict[str, str]:
         """The wire form: one JSON field, as the bots write it."""
-        body = {
-            **self.extra,
+        own = {
             "symbol": self.symbol,
             "side": self.side.value,
             "qty": fmt_decimal(self.quantity) if self.quantity is not None else "",
@@ -72,7 +71,18 @@ class Intent:
             "source": self.source,
             "timestamp": str(self.timestamp_ms) if self.timestamp_ms is not None else "",
         }
-        return {"payload": canonical_json({name: value for name, value in body.items() if value})}
+        said = {name: value for name, value in own.items() if value}
+        return {"payload": canonical_json({**self.extra, **said})}
+
+
+def _merge(flat: dict[str, str], inner: Mapping[str, str]) -> None:
+    """Add the payload to the flat fields; a field said twice must be said the same way."""
+    for name, value in inner.items():
+        outer = flat.get(name)
+        if outer and value and outer != value:
+            message = f"{name}: {outer[:20]!r} beside the payload, {value[:20]!r} in it"
+            raise DecodeError("contradictory", name, message)
+        flat[name] = value or outer or ""
 
 
 def _positive(raw: str | None, name: str) -> Decimal | None:

@@ -18,6 +18,7 @@ from qtops.contracts.codec import (
     fmt_bool,
     parse_bool,
     parse_instant_ms,
+    parse_int,
     parse_json_object,
     text_of,
 )
@@ -25,7 +26,7 @@ from qtops.contracts.values import ZERO, fmt_decimal, parse_decimal
 from qtops.contracts.vocabulary import DenyReason, GateName
 from qtops.errors import DecodeError
 
-# What the original called the yes/no, in order of trust.
+# What the original called the yes/no and the quantity. Two of them in one permit must agree.
 _ALLOW_NAMES = ("allow", "granted", "permit")
 _QUANTITY_NAMES = ("safe_qty", "safe_close_qty", "computed_qty", "quantity")
 
@@ -90,29 +91,42 @@ class Permit:
     @classmethod
     def _from_mapping(cls, raw: Mapping[str, Any], gate: GateName, plan_id: str) -> "Permit":
         text = {name: text_of(value) for name, value in raw.items()}
-        yes = next((text[name] for name in _ALLOW_NAMES if name in text), None)
-        if yes is None:
+        if text.get("gate", gate.value) != gate.value:
+            raise DecodeError("wrong_gate", "gate", f"gate: {text['gate'][:40]!r} under {gate}")
+        answers = {parse_bool(text[n], "allow") for n in _ALLOW_NAMES if n in text}
+        if not answers:
             raise DecodeError("missing_allow", "allow", "the permit says neither allow nor granted")
-        quantity = next((text[n] for n in _QUANTITY_NAMES if text.get(n)), "0")
-        issued = text.get("issued_at_ms") or text.get("created_at") or "0"
+        quantities = {parse_decimal(text[n], "quantity") for n in _QUANTITY_NAMES if text.get(n)}
+        if len(answers) > 1 or len(quantities) > 1:
+            raise DecodeError("contradictory", "allow", "the permit says two different things")
         return cls(
             gate=gate,
             plan_id=text.get("plan_id") or plan_id,
-            allow=parse_bool(yes, "allow"),
+            allow=answers.pop(),
             symbol=text.get("symbol", ""),
             reason=text.get("reason", ""),
-            quantity=parse_decimal(quantity, "quantity"),
+            quantity=quantities.pop() if quantities else ZERO,
             plan_digest=text.get("plan_digest", ""),
-            epoch=int(text.get("epoch") or "-1"),
-            issued_at_ms=parse_instant_ms(issued, "issued_at"),
-            expires_at_ms=int(text.get("expires_at_ms") or "0"),
+            epoch=parse_int(text.get("epoch") or "-1", "epoch"),
+            issued_at_ms=_issued(text),
+            expires_at_ms=parse_int(text.get("expires_at_ms") or "0", "expires_at_ms"),
             terms={k: v for k, v in text.items() if k not in _OWN_FIELDS},
             signature=text.get("sig", ""),
         )
 
     def signed_by(self, key: str) -> bool:
         """Whether the signature fits the content under `key`, compared in constant time."""
-        return hmac.compare_digest(self.signature, _sign(self._body(), key))
+        return hmac.compare_digest(self.signature.encode(), _sign(self._body(), key).encode())
+
+
+def _issued(text: Mapping[str, str]) -> int:
+    """Ours in ms; the original's `created_at` in seconds."""
+    exact = text.get("issued_at_ms")
+    return (
+        parse_int(exact, "issued_at_ms")
+        if exact
+        else parse_instant_ms(text.get("created_at") or "0", "created_at")
+    )
 
 
 _OWN_FIELDS = frozenset(

@@ -95,7 +95,7 @@ class Plan:
             fields["kill_score"] = fmt_decimal(self.kill_score)
         if self.timestamp_ms is not None:
             fields["timestamp"] = str(self.timestamp_ms)
-        return {**fields, **self.extra}
+        return {**self.extra, **fields}
 
     @property
     def effect(self) -> Effect:

@@ -27,6 +27,7 @@ class Service(StrEnum):
     BOTS = "bots"
     OPERATOR = "operator"
     AUDITS = "audits"
+    EVERY = "every service, its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,15 @@ class Key(Enum):
         Service.SNAPSHOTS,
         (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR),
         3600,
-        "mark price and daily volatility",
+        "the exchange's mark price",
+    )
+    VOLATILITY = KeySpec(
+        "state:volatility",
+        "hash symbol → decimal",
+        Service.SNAPSHOTS,
+        (Service.PORTFOLIO_GATE,),
+        3600,
+        "daily standard deviation of log returns, from the exchange's klines",
     )
     FILTERS = KeySpec(
         "exchange:filters",
@@ -354,7 +363,7 @@ class Key(Enum):
     HEARTBEAT = KeySpec(
         "heartbeat:{service}",
         "hash",
-        Service.AUDITS,
+        Service.EVERY,
         (Service.AUDITS,),
         HEARTBEAT_TTL_S,
         "written by each service itself; its absence is its death",

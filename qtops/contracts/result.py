@@ -18,6 +18,7 @@ from qtops.contracts.codec import (
 from qtops.contracts.values import ZERO, fmt_decimal, parse_decimal
 
 EVENT_TYPE = "apply.result"
+_ORDER_ID_NAMES = ("order_id", "orderId")
 _NO_ORDER_ID = frozenset({"", "null", "none", "0"})
 
 
@@ -75,7 +76,8 @@ class Result:
         """Read ours and the original's: top level first, then inside `details`."""
         fields = Fields(raw)
         details = parse_json_object(raw["details"], "details") if raw.get("details") else {}
-        fields.take("details", "event_type")
+        fields.take("details")
+        fields.take("event_type")
 
         def either(*names: str) -> str:
             top = fields.take(*names)
@@ -86,7 +88,8 @@ class Result:
         requested = either("qty", "quantity")
         filled = either("filled_qty")
         timestamp = either("timestamp", "ts")
-        order_id = either("order_id", "orderId")
+        said = [fields.take(name) or "" for name in _ORDER_ID_NAMES]
+        said += [text_of(details.get(name)) for name in _ORDER_ID_NAMES]
         return cls(
             plan_id=either("plan_id"),
             symbol=either("symbol"),
@@ -96,7 +99,7 @@ class Result:
             side=either("side"),
             requested_quantity=parse_decimal(requested, "qty") if requested else None,
             filled_quantity=parse_decimal(filled, "filled_qty") if filled else ZERO,
-            order_id="" if order_id.strip().lower() in _NO_ORDER_ID else order_id.strip(),
+            order_id=next((i.strip() for i in said if i.strip().lower() not in _NO_ORDER_ID), ""),
             client_order_id=either("client_order_id"),
             order_status=either("order_status"),
             error=either("error"),

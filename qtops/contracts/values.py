@@ -1,24 +1,43 @@
 """The scalar values of the system: decimals, symbols, lot steps. No floats for money, anywhere."""
 
 import re
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 from qtops.errors import DecodeError
 
 ZERO = Decimal(0)
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{2,30}(_[0-9]{6})?")
-PLAN_ID_PATTERN = re.compile(r"[^{}:\x00-\x1f\x7f]{1,200}")
+PLAN_ID_PATTERN = re.compile(r"[^{}:]{1,200}")
+# What arithmetic here keeps exactly (the decimal context has 28 digits) and no exchange exceeds.
+MAX_DIGITS = 28
+MAX_MAGNITUDE = 24
+_WIDE = Context(prec=3 * MAX_MAGNITUDE)  # holds every quotient of two such numbers
 
 
 def parse_decimal(raw: str, field: str = "value") -> Decimal:
-    """A finite decimal, exactly as written. NaN, infinities and text raise DecodeError."""
+    """A finite decimal, exactly as written. NaN, infinities and text raise DecodeError.
+
+    So do numbers beyond 28 digits or 10^±24: they would be rounded, or overflow, in a gate.
+    """
     try:
-        value = Decimal(raw.strip())
-    except InvalidOperation as error:
+        value = Decimal(plain_number(raw))
+    except (InvalidOperation, ValueError) as error:
         raise DecodeError("bad_decimal", field, f"{field}: {raw[:40]!r} is not a number") from error
     if not value.is_finite():
         raise DecodeError("bad_decimal", field, f"{field}: {raw[:40]!r} is not finite")
+    _, digits, exponent = value.as_tuple()
+    size = exponent if value.is_zero() and isinstance(exponent, int) else value.adjusted()
+    if len(digits) > MAX_DIGITS or abs(size) > MAX_MAGNITUDE:
+        raise DecodeError("bad_decimal", field, f"{field}: {raw[:40]!r} is out of range")
     return value
+
+
+def plain_number(raw: str) -> str:
+    """Python reads 1_000 and digits of every script as numbers; nothing else on the wire does."""
+    if "_" in raw or not raw.isascii():
+        message = "not plain digits"
+        raise ValueError(message)
+    return raw.strip()
 
 
 def fmt_decimal(value: Decimal) -> str:
@@ -32,7 +51,7 @@ def floor_to_step(quantity: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` not above `quantity` (both ≥ 0; a zero step means any)."""
     if step == 0:
         return quantity
-    return (quantity / step).to_integral_value(ROUND_DOWN) * step
+    return _WIDE.multiply(_WIDE.divide_int(quantity, step), step)
 
 
 def parse_symbol(raw: str, field: str = "symbol") -> str:
@@ -49,6 +68,6 @@ def parse_plan_id(raw: str, field: str = "plan_id") -> str:
     Braces would move a key to another cluster slot; a plan called `p26:X` would get the governor's
     permit under the portfolio gate's name for plan `X`.
     """
-    if not PLAN_ID_PATTERN.fullmatch(raw):
+    if not PLAN_ID_PATTERN.fullmatch(raw) or not raw.isprintable():
         raise DecodeError("bad_plan_id", field, f"{field}: {raw[:40]!r} is not a plan id")
     return raw

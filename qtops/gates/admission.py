@@ -27,6 +27,11 @@ class AdmissionLimits:
     permit_key: str = ""
     plan_max_age_ms: int = 60_000
 
+    def __post_init__(self) -> None:
+        if GateName.POSITION not in self.required:
+            message = "the position gate's permit is always required: it bounds the quantity"
+            raise ValueError(message)
+
 
 @dataclass(frozen=True, slots=True)
 class Admit:

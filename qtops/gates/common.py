@@ -40,11 +40,12 @@ def action_agrees(plan: Plan, facts: Facts, now_ms: int, limits: object) -> Deny
     """An entry is not reduce-only, a close is; a plan that says both is neither."""
     if plan.action is Action.HOLD:
         return Deny(DenyReason.ACTION_HOLD)
-    if plan.reduce_only == (plan.action is Action.ENTRY_PROPOSED):
+    is_entry = plan.action is Action.ENTRY_PROPOSED
+    if plan.reduce_only == is_entry or (is_entry and plan.is_reconcile):
         said = "true" if plan.reduce_only else "false"
         return Deny(
             DenyReason.ACTION_CONTRADICTS_REDUCE_ONLY,
-            f"{plan.action.value} with reduceOnly={said}",
+            f"{plan.decision.value} {plan.action.value} with reduceOnly={said}",
         )
     return None
 

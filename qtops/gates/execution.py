@@ -7,7 +7,8 @@ happened. Source: EXECUTION, "Steps" and "Recovery". What keeps an order from be
 - after a send of unknown outcome the only way back to `Prepare` leads through two lookups that
   find nothing, the first of them after the fence (timestamp + recvWindow + clock bound), beyond
   which the exchange refuses the earlier request;
-- a lookup that fails proves nothing and is repeated.
+- a lookup that fails proves nothing and is repeated;
+- an order that the exchange has shown once is never sent again, even if it is not found later.
 """
 
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Execution:
     failures: int = 0
     last_code: str = ""
     held: bool = False  # whether we own a claim
+    seen: bool = False  # the exchange has shown us the order: it can never be sent again
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -157,7 +159,8 @@ def start(claim: Claim | None, *, suspicious: bool, fence_ms: int = 0) -> tuple[
     Args:
         claim: what an earlier delivery left behind.
         suspicious: delivered before, or Redis restarted: look it up before the first send.
-        fence_ms: until when (exchange clock) a request we know nothing of could still land.
+        fence_ms: until when (exchange clock) a request we know nothing of could still land. Not 0
+            after a Redis restart, whatever the claim says: its last second may be lost.
 
     """
     if claim is None and not suspicious:
@@ -167,8 +170,9 @@ def start(claim: Claim | None, *, suspicious: bool, fence_ms: int = 0) -> tuple[
     if claim.state is ClaimState.DONE:
         return Execution(Phase.DONE), Acknowledge()
     if claim.state is ClaimState.CLAIMED:
-        return Execution(Phase.PROBING, attempt=claim.attempt, held=True), Lookup()
-    fence = claim.send_deadline_ms + CLOCK_BOUND_MS
+        state = Execution(Phase.PROBING, fence_ms=fence_ms, attempt=claim.attempt, held=True)
+        return state, Lookup()
+    fence = max(claim.send_deadline_ms + CLOCK_BOUND_MS, fence_ms)
     return Execution(Phase.SENT, fence_ms=fence, attempt=claim.attempt, held=True), Lookup()
 
 
@@ -216,7 +220,7 @@ def _backoff(failures: int) -> int:
 def _answered(state: Execution, event: Answered) -> tuple[Execution, Command]:
     if event.order.is_final:
         return replace(state, phase=Phase.DONE), Settle(event.order)
-    polling = replace(state, phase=Phase.SENT, failures=state.failures + 1)
+    polling = replace(state, phase=Phase.SENT, failures=state.failures + 1, seen=True)
     return polling, Lookup(_backoff(state.failures))
 
 
@@ -238,6 +242,8 @@ def _send_failed(state: Execution, event: SendFailed) -> tuple[Execution, Comman
 def _probe_found_nothing(state: Execution, event: NotFound) -> tuple[Execution, Command]:
     if event.now_ms < state.fence_ms:
         return state, Lookup(state.fence_ms - event.now_ms)
+    if state.fence_ms and not state.absent_after_fence:
+        return replace(state, absent_after_fence=True), Lookup(SECOND_LOOK_MS)
     if not event.fresh:
         return replace(state, phase=Phase.DONE), Settle(None, "not_sent_expired")
     if state.held:
@@ -246,6 +252,8 @@ def _probe_found_nothing(state: Execution, event: NotFound) -> tuple[Execution, 
 
 
 def _sent_but_not_found(state: Execution, event: NotFound) -> tuple[Execution, Command]:
+    if state.seen:  # an order that was there is not undone by an answer that forgets it
+        return replace(state, failures=state.failures + 1), Lookup(_backoff(state.failures))
     if event.now_ms < state.fence_ms:
         wait_ms = min(_backoff(state.failures), state.fence_ms - event.now_ms)
         return replace(state, failures=state.failures + 1), Lookup(wait_ms)

@@ -1,8 +1,9 @@
 """Governor (P3.2): limits on opening. Closes bypass every cap.
 
 Caps hold on the position *after* the trade plus everything in flight, buys and sells apart:
-for each symbol the worst case is max(amount + open buys, -(amount - open sells)), valued at the
-mark. Source: EXECUTION, "Caps under concurrency" and "Quantity".
+for each symbol the worst case is max(long + open buys, short + open sells), valued at the mark. A
+held position does not offset an order against it: a close may be filling right now.
+Source: EXECUTION, "Caps under concurrency" and "Quantity".
 """
 
 from collections.abc import Iterable
@@ -63,6 +64,18 @@ def live_reservations(
     ]
 
 
+def spent_reservations(facts: Facts, now_ms: int) -> dict[str, str]:
+    """Reservations that no longer count: plan id → state. Nothing when the inputs are missing."""
+    if not isinstance(facts.reservations, Known):
+        return {}
+    seen_until_ms = facts.portfolio.observed_at_ms if isinstance(facts.portfolio, Known) else -1
+    return {
+        r.plan_id: r.state
+        for r in facts.reservations.value.by_plan.values()
+        if not _counts(r, now_ms, seen_until_ms)
+    }
+
+
 def _counts(reservation: Reservation, now_ms: int, seen_until_ms: int) -> bool:
     if reservation.state == "issued":
         return now_ms < reservation.expires_at_ms
@@ -98,6 +111,8 @@ def trade_within_notional(
     plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits
 ) -> Deny | None:
     """Quantity * mark may not exceed the cap for one trade."""
+    if known(facts.mark) <= ZERO:
+        return Deny(DenyReason.MARK_PRICE_UNAVAILABLE, "mark is not above zero")
     notional = plan.quantity * known(facts.mark)
     if notional > limits.max_notional_per_trade_usdt:
         return Deny(
@@ -125,6 +140,10 @@ def total_within_notional(
     plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits
 ) -> Deny | None:
     """The worst case over all symbols, valued at the mark, may not exceed the total cap."""
+    positions = known(facts.portfolio).positions
+    unpriced = [s for s, p in positions.items() if p.amount != ZERO and p.mark_price <= ZERO]
+    if unpriced:
+        return Deny(DenyReason.POSITIONS_UNKNOWN, f"no mark price for {min(unpriced)}")
     total = total_exposure_usdt(plan, facts, now_ms)
     if total > limits.max_total_notional_usdt:
         return Deny(
@@ -159,7 +178,7 @@ def _worst_case(held: Decimal, in_flight: Iterable[tuple[Side, Decimal]]) -> Dec
             buys += quantity
         else:
             sells += quantity
-    return max(held + buys, sells - held, abs(held))
+    return max(max(held, ZERO) + buys, max(-held, ZERO) + sells)
 
 
 def open_rate_within(plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits) -> Deny | None:

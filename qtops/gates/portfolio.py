@@ -109,10 +109,18 @@ def volatilities_complete(
     plan: Plan, facts: Facts, now_ms: int, limits: PortfolioLimits
 ) -> Deny | None:
     """Every held symbol and the plan's own need a volatility; a gap is not a zero."""
-    have = known(facts.volatility)
-    held = {s for s, p in known(facts.portfolio).positions.items() if p.amount != ZERO}
-    gaps = sorted((held | {plan.symbol}) - have.keys())
-    return Deny(_REASON, f"no volatility for {', '.join(gaps[:5])}") if gaps else None
+    gaps = _gaps(known(facts.portfolio), known(facts.volatility), plan.symbol)
+    return Deny(_REASON, gaps) if gaps else None
+
+
+def _gaps(portfolio: Portfolio, volatility: Mapping[str, Decimal], *symbols: str) -> str:
+    """What the numbers lack, in words; empty when they are complete."""
+    held = {s: p for s, p in portfolio.positions.items() if p.amount != ZERO}
+    unknown = sorted((held.keys() | set(symbols)) - volatility.keys())
+    if unknown:
+        return f"no volatility for {', '.join(unknown[:5])}"
+    unpriced = sorted(s for s, p in held.items() if p.mark_price <= ZERO)
+    return f"no mark price for {', '.join(unpriced[:5])}" if unpriced else ""
 
 
 def stress_below_risk_off(
@@ -187,9 +195,7 @@ def _absent(facts: Facts, now_ms: int, limits: PortfolioLimits) -> str:
         denial = need.absence(facts, now_ms, limits)
         if denial is not None:
             return denial.detail
-    held = {s for s, p in known(facts.portfolio).positions.items() if p.amount != ZERO}
-    gaps = held - known(facts.volatility).keys()
-    return f"no volatility for {min(gaps)}" if gaps else ""
+    return _gaps(known(facts.portfolio), known(facts.volatility))
 
 
 def _by_stress(plan: Plan, stress: Decimal, limits: PortfolioLimits) -> tuple[Action, str]:

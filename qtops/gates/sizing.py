@@ -6,9 +6,12 @@ from decimal import Decimal
 from qtops.contracts.decision import Deny
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
-from qtops.contracts.values import ZERO, floor_to_step, fmt_decimal
+from qtops.contracts.values import ZERO, floor_to_step, fmt_decimal, parse_decimal
 from qtops.contracts.venue import Filters
 from qtops.contracts.vocabulary import DenyReason, GateName, Side
+from qtops.errors import DecodeError
+
+ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,22 @@ def order_quantity(
     """
     safe = permits[GateName.POSITION].quantity
     if plan.reduce_only:
-        return _reduction(plan, safe, _fraction(permits), send)
+        fraction = _fraction(permits)
+        if fraction is None:
+            return Deny(DenyReason.PERMIT_UNREADABLE, "p26: fraction is not between 0 and 1")
+        return _reduction(plan, safe, fraction, send)
     return _open(min(plan.quantity, safe), send, min_notional_usdt)
 
 
-def _fraction(permits: dict[GateName, Permit]) -> Decimal:
+def _fraction(permits: dict[GateName, Permit]) -> Decimal | None:
+    """The share that the portfolio gate allows; None when it cannot be read."""
     portfolio = permits.get(GateName.PORTFOLIO)
     raw = portfolio.terms.get("fraction") if portfolio else None
-    return Decimal(raw) if raw else Decimal(1)
+    try:
+        fraction = parse_decimal(raw) if raw else ONE
+    except DecodeError:
+        return None
+    return fraction if ZERO <= fraction <= ONE else None
 
 
 def _reduction(plan: Plan, safe: Decimal, fraction: Decimal, send: SendFacts) -> Decimal | Deny:
@@ -52,11 +63,11 @@ def _reduction(plan: Plan, safe: Decimal, fraction: Decimal, send: SendFacts) ->
         return Deny(DenyReason.NO_POSITION, "flat at send time")
     if (amount > ZERO) == (plan.side is Side.BUY):
         return Deny(DenyReason.CLOSE_SIDE_MISMATCH, f"exchange position {fmt_decimal(amount)}")
-    wanted = min(plan.quantity, safe, abs(amount) * fraction)
+    wanted = min(plan.quantity, safe, abs(amount) * fraction, send.filters.market_max)
     quantity = floor_to_step(wanted, send.filters.market_step)
     if quantity <= ZERO:
         return Deny(DenyReason.QUANTITY_BELOW_STEP, f"{fmt_decimal(wanted)} below one step")
-    return min(quantity, send.filters.market_max)
+    return quantity
 
 
 def _open(wanted: Decimal, send: SendFacts, min_notional_usdt: Decimal) -> Decimal | Deny:

@@ -10,7 +10,15 @@ from typing import Final
 
 from qtops.settings.model import Kind, Setting
 
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+REDIS_SCHEMES: Final = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 HTTP_SCHEMES: Final = ("https", "http")
 ONE: Final = Decimal(1)
 
@@ -67,7 +75,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("GOV_MAX_EXEC_PER_5MIN", Kind.INTEGER, "2", "Opens of one symbol in five minutes.", GOVERNOR),
     _positive("GOV_PERMIT_TTL_SECONDS", Kind.SECONDS, "60", "Life of the governor's permit.", GOVERNOR),
     # portfolio gate
-    Setting("P26_MODE", Kind.CHOICE, "shadow", "shadow decides and permits all; enforce denies.", PORTFOLIO, choices=("shadow", "enforce")),
+    Setting("P26_MODE", Kind.CHOICE, "shadow", "shadow records what it would have changed; enforce changes it.", PORTFOLIO, choices=("shadow", "enforce")),
     _ratio("P26_H_MIN", "0.05", "Raw heat that counts as 0."),
     _ratio("P26_H_MAX", "0.35", "Raw heat that counts as 1."),
     _ratio("P26_STRESS_FULLCLOSE_MIN", "0.55", "Stress below which a full close is halved."),
@@ -93,6 +101,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("INTENT_EXECUTOR_PLAN_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a plan is too old.", EXECUTOR),
     _positive("INTENT_EXECUTOR_MAX_CONCURRENCY", Kind.INTEGER, "16", "Plans it works on at once.", EXECUTOR),
     Setting("INTENT_EXECUTOR_MIN_NOTIONAL_USDT", Kind.DECIMAL, "0", "Least notional of an opening order; 0 leaves it to the exchange.", EXECUTOR),
+    Setting("QTOPS_FAILPOINT", Kind.TEXT, "", "Sandbox only: the step at which the executor kills itself.", EXECUTOR),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
     _positive("SNAPSHOT_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", SNAPSHOTS),

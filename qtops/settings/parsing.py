@@ -14,8 +14,8 @@ from qtops.settings.model import Kind, Secret, Setting, Value, without_password
 
 _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0"})
-_INTEGER: Final = re.compile(r"[+-]?\d+")
-_DECIMAL: Final = re.compile(r"[+-]?\d+(\.\d+)?")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _COMMENT: Final = re.compile(r"\s#")
 _MAX_PORT: Final = 65535
 _SHOWN_CHARACTERS: Final = 60

@@ -1,0 +1,255 @@
+"""The executor's side of a plan in Redis: claim, admission, write-ahead, settlement."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from qtops.adapters import scripts
+from qtops.adapters.fact_reader import CONTROL_KEYS, decode_control, pairs
+from qtops.adapters.fields import flatten
+from qtops.adapters.link import RedisLink
+from qtops.contracts import snapshot
+from qtops.contracts.claim import Claim
+from qtops.contracts.codec import canonical_json, decode_fields
+from qtops.contracts.facts import Known, Reservation
+from qtops.contracts.permit import Permit
+from qtops.contracts.plan import Plan
+from qtops.contracts.registry import PERMIT_KEYS, Key, Service, Stream
+from qtops.contracts.values import ZERO, fmt_decimal
+from qtops.contracts.vocabulary import DenyReason, GateName
+from qtops.errors import DecodeError
+from qtops.ports import AdmissionReading, Settlement
+
+CLAIM_TTL_S = Key.CLAIM.value.ttl_s or 0
+COOLDOWN_TTL_S = Key.EXEC_COOLDOWN.value.ttl_s or 0
+HISTORY_TTL_S = Key.OPEN_HISTORY.value.ttl_s or 0
+
+
+class RedisPlanStore:
+    """Implements `qtops.ports.PlanStore`. `owner` names this process in claims."""
+
+    def __init__(self, link: RedisLink, owner: str) -> None:
+        self._link = link
+        self._names = link.names
+        self._owner = owner
+
+    async def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
+        with self._link.guard():
+            return await self._link.client.eval(scripts.source(name), len(keys), *keys, *args)
+
+    def _claim_key(self, plan_id: str) -> str:
+        return self._names.key(Key.CLAIM, plan_id=plan_id)
+
+    async def claim(self, plan_id: str) -> tuple[int, Claim | None]:
+        pipe = self._link.client.pipeline(transaction=False)
+        pipe.time()
+        pipe.hgetall(self._claim_key(plan_id))
+        with self._link.guard():
+            (seconds, micros), raw = await pipe.execute()
+        claim = Claim.from_fields(decode_fields(raw)) if raw else None
+        return int(seconds) * 1_000_000 + int(micros), claim
+
+    async def take_over(self, plan_id: str, claim: Claim) -> bool:
+        args = [claim.owner, str(claim.attempt), self._owner]
+        return bool(await self._run("take_over", [self._claim_key(plan_id)], args))
+
+    def _reading_keys(self, plan_id: str) -> list[str]:
+        control = [self._names.key(key) for key in CONTROL_KEYS]
+        return control + [self._names.key(PERMIT_KEYS[g], plan_id=plan_id) for g in GateName]
+
+    async def admission(self, plan: Plan) -> AdmissionReading:
+        pipe = self._link.client.pipeline(transaction=False)
+        pipe.time()
+        for key in self._reading_keys(plan.plan_id):
+            pipe.get(key)
+        with self._link.guard():
+            (seconds, micros), *values = await pipe.execute(raise_on_error=False)
+        now_us = int(seconds) * 1_000_000 + int(micros)
+        control, permits = values[: len(CONTROL_KEYS)], values[len(CONTROL_KEYS) :]
+        return AdmissionReading(
+            now_us=now_us,
+            control=decode_control(control, now_us // 1000),
+            permits={
+                gate: _permit(raw, gate, plan.plan_id)
+                for gate, raw in zip(GateName, permits, strict=True)
+            },
+            raw=tuple(v if isinstance(v, bytes) else None for v in values),
+        )
+
+    async def admit(self, plan: Plan, reading: AdmissionReading, client_order_id: str) -> bool:
+        keys = [
+            self._claim_key(plan.plan_id),
+            self._names.key(Key.RESERVATIONS),
+            self._names.key(Key.RESERVATIONS_VERSION),
+            *self._reading_keys(plan.plan_id),
+        ]
+        epoch = reading.control.value.epoch if isinstance(reading.control, Known) else -1
+        args: list[Any] = [
+            plan.plan_id,
+            client_order_id,
+            self._owner,
+            plan.digest,
+            str(epoch),
+            str(CLAIM_TTL_S),
+            str(len(CONTROL_KEYS)),
+            snapshot.encode_reservation(_reservation(plan)),
+            _kept(reading),
+            *(b"+" + value if value is not None else b"-" for value in reading.raw),
+        ]
+        return bool(await self._run("admit", keys, args))
+
+    async def mark_sending(self, plan: Plan, deadline_ms: int, quantity: Decimal) -> str:
+        keys = [self._claim_key(plan.plan_id), self._names.key(Key.KILL_EPOCH)]
+        args = [self._owner, str(deadline_ms), fmt_decimal(quantity)]
+        answer: bytes = await self._run("mark_sending", keys, args)
+        return "" if answer == b"ok" else answer.decode()
+
+    async def mark_unknown(self, plan: Plan, now_ms: int) -> None:
+        held = await self._held(plan.plan_id) or _reservation(plan)
+        record = replace(held, state="unknown", filled_at_ms=now_ms)
+        pipe = self._link.client.pipeline(transaction=True)
+        pipe.hset(
+            self._names.key(Key.RESERVATIONS), plan.plan_id, snapshot.encode_reservation(record)
+        )
+        pipe.incr(self._names.key(Key.RESERVATIONS_VERSION))
+        with self._link.guard():
+            await pipe.execute()
+
+    async def _held(self, plan_id: str) -> Reservation | None:
+        with self._link.guard():
+            raw = await self._link.client.hget(self._names.key(Key.RESERVATIONS), plan_id)
+        return snapshot.decode_reservation(raw.decode()) if raw else None
+
+    async def book(self, symbol: str) -> tuple[Decimal | None, int]:
+        with self._link.guard():
+            raw = await self._link.client.hgetall(self._names.key(Key.BOOK, symbol=symbol))
+        if not raw:
+            return None, 0
+        try:
+            return snapshot.decode_book(decode_fields(pairs(raw)))
+        except DecodeError:
+            version = raw.get(b"version", b"0")
+            return None, int(version) if version.isdigit() else 0
+
+    async def snapshot_position(self, symbol: str) -> tuple[Decimal, int] | None:
+        pipe = self._link.client.pipeline(transaction=False)
+        pipe.time()
+        pipe.hgetall(self._names.key(Key.POSITION, symbol=symbol))
+        with self._link.guard():
+            (seconds, micros), raw = await pipe.execute()
+        try:
+            position = snapshot.decode_position(decode_fields(pairs(raw)))
+        except DecodeError:
+            return None
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        return position.value.amount, now_ms - position.observed_at_ms
+
+    async def mark_price(self, symbol: str) -> Decimal | None:
+        with self._link.guard():
+            raw = await self._link.client.hgetall(self._names.key(Key.MARKET, symbol=symbol))
+        try:
+            return snapshot.decode_mark(decode_fields(pairs(raw))).value
+        except DecodeError:
+            return None
+
+    async def settle(self, settlement: Settlement) -> str:
+        keys, args = self._settle_call(settlement)
+        answer: bytes = await self._run("settle", keys, args)
+        return answer.decode()
+
+    def _settle_call(self, s: Settlement) -> tuple[list[str], list[str]]:
+        plan, names, symbol = s.plan, self._names, s.plan.symbol
+        keys = [
+            self._claim_key(plan.plan_id),
+            names.stream(Stream.APPLY_RESULT),
+            names.stream(s.delivery.stream),
+            names.key(Key.RESERVATIONS),
+            names.key(Key.RESERVATIONS_VERSION),
+            names.key(Key.BOOK, symbol=symbol),
+            names.key(Key.EXEC_COOLDOWN, symbol=symbol),
+            names.key(Key.TRADE_COOLDOWN, symbol=symbol),
+            names.key(Key.OPEN_HISTORY, symbol=symbol),
+            names.key(Key.HEAT_COOLDOWN, symbol=symbol),
+        ]
+        effect = ("reduce" if plan.reduce_only else "open") if s.filled else ""
+        amount = s.book_amount
+        args = [
+            self._owner,
+            names.group(s.delivery.stream, Service.EXECUTOR),
+            s.delivery.entry_id,
+            plan.plan_id,
+            str(s.result.timestamp_ms),
+            str(CLAIM_TTL_S),
+            str(Stream.APPLY_RESULT.value.maxlen),
+            effect,
+            fmt_decimal(amount) if amount is not None else "",
+            str(s.expected_book_version),
+            _lasting_reservation(s),
+            s.result.order_id,
+            snapshot.side_of(amount) if amount is not None else "",
+            str(COOLDOWN_TTL_S),
+            str(HISTORY_TTL_S),
+            *flatten(s.result.to_fields()),
+        ]
+        return keys, args
+
+    async def restarted_at_ms(self) -> int:
+        key = self._names.key(Key.SERVER_RUN)
+        with self._link.guard():
+            info = await self._link.client.info("server")
+            stored = decode_fields(await self._link.client.hgetall(key))
+        run_id = str(info["run_id"])
+        if stored.get("run_id") == run_id:
+            return int(stored.get("since_ms") or 0)
+        # A first sight of an empty server is no restart; a changed id is one.
+        since_ms = await self._link.now_ms() if stored else 0
+        with self._link.guard():
+            await self._link.client.hset(key, mapping={"run_id": run_id, "since_ms": str(since_ms)})
+        return since_ms
+
+
+def _permit(raw: Any, gate: GateName, plan_id: str) -> Permit | DenyReason | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, bytes):
+        return DenyReason.PERMIT_UNREADABLE  # not a string: no gate of ours wrote it
+    try:
+        return Permit.from_text(raw.decode(), gate, plan_id)
+    except (DecodeError, UnicodeDecodeError, ValueError):
+        return DenyReason.PERMIT_UNREADABLE
+
+
+def _kept(reading: AdmissionReading) -> str:
+    """The permits of an admission as the claim keeps them."""
+    permits = {g.value: p.to_json() for g, p in reading.permits.items() if isinstance(p, Permit)}
+    return canonical_json(permits)
+
+
+def _reservation(plan: Plan) -> Reservation:
+    """What in-flight work on a plan without a governor's reservation holds: a reduction."""
+    return Reservation(
+        plan_id=plan.plan_id,
+        symbol=plan.symbol,
+        side=plan.side,
+        quantity=plan.quantity,
+        notional_usdt=ZERO,
+        state="admitted",
+        expires_at_ms=0,
+        reduce_only=plan.reduce_only,
+    )
+
+
+def _lasting_reservation(s: Settlement) -> str:
+    """A filled open keeps its capacity until a snapshot taken after the fill shows it."""
+    if not s.filled or s.plan.reduce_only:
+        return ""
+    notional = s.result.details.get("notional_usdt", "0")
+    record = replace(
+        _reservation(s.plan),
+        state="filled",
+        quantity=s.result.filled_quantity,
+        notional_usdt=Decimal(str(notional)),
+        filled_at_ms=s.result.timestamp_ms,
+    )
+    return snapshot.encode_reservation(record)

@@ -1,0 +1,204 @@
+"""Any gate as a service: facts → decide → permit, record and acknowledgement in one script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import structlog
+
+from qtops.contracts.codec import decode_fields
+from qtops.contracts.decision import Allow, Decision, DecisionRecord, Deny
+from qtops.contracts.facts import Facts, Known, Reservation, Reservations
+from qtops.contracts.permit import Permit
+from qtops.contracts.plan import Plan
+from qtops.contracts.registry import PERMIT_TTL_S, Stream
+from qtops.contracts.values import ZERO
+from qtops.contracts.vocabulary import DenyReason, FactName, Lane
+from qtops.errors import DecodeError
+from qtops.gates.base import Gate
+from qtops.gates.governor import spent_reservations
+from qtops.ports import Clock, Delivery, GateStore, Inbox, Issue
+from qtops.services.metrics import GateMetrics
+
+L = TypeVar("L")
+CONFLICT_RETRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig(Generic[L]):
+    """One gate with its limits. `symbols` is the allowlist the gate knows, None if it uses none."""
+
+    gate: Gate[L]
+    limits: L
+    symbols: frozenset[str] | None = None
+    reserves: bool = False
+    permit_ttl_ms: int = PERMIT_TTL_S * 1000
+
+
+def lane_of(stream: Stream) -> Lane:
+    """The manual stream is the operator's own."""
+    return Lane.MANUAL if stream is Stream.APPLY_PLAN_MANUAL else Lane.AUTOMATED
+
+
+class GateService(Generic[L]):
+    """Implements `qtops.services.loop.Handler` for one gate."""
+
+    def __init__(
+        self,
+        config: GateConfig[L],
+        store: GateStore,
+        inboxes: Sequence[Inbox],
+        clock: Clock,
+        metrics: GateMetrics,
+    ) -> None:
+        self._config = config
+        self._gate = config.gate
+        self._store = store
+        self._inboxes = {inbox.stream: inbox for inbox in inboxes}
+        self._clock = clock
+        self._metrics = metrics
+        extra = {FactName.RESERVATIONS, FactName.CONTROL} if config.reserves else set()
+        self._wanted = self._gate.facts | extra
+        self._log = structlog.get_logger("qtops.gate").bind(gate=self._gate.name.value)
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Decide every plan of the batch; what cannot be decided now stays pending."""
+        todo: list[tuple[Delivery, Plan]] = []
+        for delivery in deliveries:
+            plan = self._decode(delivery)
+            if plan is not None and plan.decision.wants_order:
+                todo.append((delivery, plan))
+            else:
+                await self._inboxes[delivery.stream].acknowledge(delivery)
+        for _ in range(CONFLICT_RETRIES):
+            if not todo:
+                return
+            todo = await self._decide(todo)
+
+    async def drain(self) -> None:
+        """Nothing is in hand between batches."""
+
+    def _decode(self, delivery: Delivery) -> Plan | None:
+        """The plan, or None: the executor, which owns the outcome, dead-letters it."""
+        try:
+            return Plan.from_fields(decode_fields(delivery.raw), lane_of(delivery.stream))
+        except DecodeError as error:
+            self._log.warning("plan.undecodable", entry=delivery.entry_id, reason=error.reason)
+            return None
+
+    async def _decide(self, todo: Sequence[tuple[Delivery, Plan]]) -> list[tuple[Delivery, Plan]]:
+        now_us, facts = await self._store.facts([plan for _, plan in todo], self._wanted)
+        started = self._clock.monotonic_ms()
+        issues: list[Issue] = []
+        decisions: list[tuple[Decision, Facts]] = []
+        batch_reservations = facts[0].reservations
+        for (delivery, plan), read in zip(todo, facts, strict=True):
+            known = self._complete(read, batch_reservations, now_us // 1000)
+            decision = self._judge(plan, known, now_us // 1000)
+            at_us = now_us + int((self._clock.monotonic_ms() - started) * 1000)
+            issue = self._issue(delivery, plan, decision, known, at_us)
+            if issue.reservation is not None and isinstance(known.reservations, Known):
+                batch_reservations = _with(known.reservations, issue.reservation)
+            issues.append(issue)
+            decisions.append((decision, known))
+        written = await self._store.issue(issues)
+        for issue, (decision, known), ok in zip(issues, decisions, written, strict=True):
+            if ok:
+                self._report(issue, decision, known)
+        if self._config.reserves:
+            await self._store.prune(spent_reservations(facts[0], now_us // 1000))
+        return [pair for pair, ok in zip(todo, written, strict=True) if not ok]
+
+    def _complete(self, facts: Facts, reservations: object, now_ms: int) -> Facts:
+        """Facts as this gate sees them: its allowlist, and what this batch already promised."""
+        symbols = self._config.symbols
+        if symbols is not None:
+            facts = replace(facts, allowlist=Known(symbols, now_ms))
+        if isinstance(reservations, Known):
+            facts = replace(facts, reservations=reservations)
+        return facts
+
+    def _judge(self, plan: Plan, facts: Facts, now_ms: int) -> Decision:
+        """A gate that raises refuses, in writing; the traceback goes to the log."""
+        try:
+            return self._gate.decide(plan, facts, now_ms, self._config.limits)
+        except Exception as error:  # noqa: BLE001  a bug in a gate must deny, not fall silent
+            self._log.exception("gate.failed", plan_id=plan.plan_id)
+            return Deny(DenyReason.EVALUATION_ERROR, type(error).__name__)
+
+    def _issue(
+        self, delivery: Delivery, plan: Plan, decision: Decision, facts: Facts, at_us: int
+    ) -> Issue:
+        allowed = isinstance(decision, Allow)
+        quantity = decision.quantity if isinstance(decision, Allow) else ZERO
+        reason = "" if isinstance(decision, Allow) else decision.reason.value
+        detail = "" if isinstance(decision, Allow) else decision.detail
+        terms = decision.terms if isinstance(decision, Allow) else {}
+        now_ms = at_us // 1000
+        permit = Permit(
+            gate=self._gate.name,
+            plan_id=plan.plan_id,
+            allow=allowed,
+            symbol=plan.symbol,
+            reason=reason or "ok",
+            quantity=quantity,
+            plan_digest=plan.digest,
+            epoch=facts.control.value.epoch if isinstance(facts.control, Known) else -1,
+            issued_at_ms=now_ms,
+            expires_at_ms=now_ms + self._config.permit_ttl_ms,
+            terms=terms,
+        )
+        record = DecisionRecord(
+            plan_id=plan.plan_id,
+            gate=self._gate.name.value,
+            allow=allowed,
+            reason=reason,
+            symbol=plan.symbol,
+            side=plan.side.value,
+            effect=plan.effect.value,
+            decided_at_ms=now_ms,
+            detail=detail,
+            quantity=quantity if allowed else None,
+            terms=terms,
+            decided_at_us=at_us,
+        )
+        reservation, version = self._reservation(plan, decision, facts, permit)
+        return Issue(delivery, permit, record, reservation, version)
+
+    def _reservation(
+        self, plan: Plan, decision: Decision, facts: Facts, permit: Permit
+    ) -> tuple[Reservation | None, int | None]:
+        """What an open's permit promises, and the version it was promised against."""
+        reserving = self._config.reserves and isinstance(decision, Allow) and not plan.reduce_only
+        if not reserving or not isinstance(facts.reservations, Known):
+            return None, None
+        if not isinstance(facts.mark, Known):
+            return None, None
+        reservation = Reservation(
+            plan_id=plan.plan_id,
+            symbol=plan.symbol,
+            side=plan.side,
+            quantity=plan.quantity,
+            notional_usdt=plan.quantity * facts.mark.value,
+            state="issued",
+            expires_at_ms=permit.expires_at_ms,
+        )
+        return reservation, facts.reservations.value.version
+
+    def _report(self, issue: Issue, decision: Decision, facts: Facts) -> None:
+        seconds = (issue.record.decided_at_ms - issue.delivery.entry_ms) / 1000
+        self._metrics.observe(issue.permit.symbol, decision, facts, seconds)
+        self._log.info(
+            "gate.decided",
+            plan_id=issue.permit.plan_id,
+            symbol=issue.permit.symbol,
+            allow=issue.permit.allow,
+            reason=issue.permit.reason,
+            detail=issue.record.detail,
+        )
+
+
+def _with(known: Known[Reservations], added: Reservation) -> Known[Reservations]:
+    """The reservations as they will be once `added` is written: one more, one version on."""
+    held = {**known.value.by_plan, added.plan_id: added}
+    return Known(Reservations(held, known.value.version + 1), known.observed_at_ms)

@@ -1,0 +1,54 @@
+"""The composition root: settings → adapters. The only package that builds adapters.
+
+Operators' commands find what they need here; `services` builds what `qtops run` runs.
+"""
+
+from typing import TYPE_CHECKING
+
+from qtops.adapters.clock import SystemClock
+from qtops.adapters.link import RedisLink
+from qtops.adapters.redis_connection import Purpose
+from qtops.contracts.registry import Key
+from qtops.settings.model import Settings
+
+if TYPE_CHECKING:
+    from qtops.adapters.binance.client import BinanceVenue
+
+
+def open_link(
+    settings: Settings, purpose: Purpose = "reader", name: str = "qtops-cli"
+) -> RedisLink:
+    """A client that has not connected yet. Close it with `aclose()`."""
+    url = settings.text("QTOPS_REDIS_URL")
+    return RedisLink.to(url, settings.text("QTOPS_NAMESPACE"), purpose=purpose, name=name)
+
+
+def open_venue(settings: Settings) -> "BinanceVenue":
+    """The exchange that the settings name, with the keys of that kind of venue."""
+    from qtops.adapters.binance.client import BinanceVenue
+    from qtops.adapters.binance.settings import VenueSettings
+
+    kind = "BINANCE_TESTNET_API" if settings.boolean("BINANCE_USE_TESTNET") else "BINANCE_API"
+    venue = VenueSettings(
+        base_url=settings.text("QTOPS_EXCHANGE_URL"),
+        api_key=settings.secret(f"{kind}_KEY").reveal(),
+        api_secret=settings.secret(f"{kind}_SECRET").reveal(),
+        recv_window_ms=settings.milliseconds("QTOPS_RECV_WINDOW_MS"),
+    )
+    return BinanceVenue(venue, SystemClock())
+
+
+async def arm_sandbox(settings: Settings) -> None:
+    """The control state of a fresh sandbox: kill switch off, mode TESTNET."""
+    link = open_link(settings, "writer")
+    try:
+        with link.guard():
+            await link.client.mset(
+                {
+                    link.names.key(Key.KILL): "0",
+                    link.names.key(Key.KILL_EPOCH): "1",
+                    link.names.key(Key.MODE): "TESTNET",
+                }
+            )
+    finally:
+        await link.aclose()
