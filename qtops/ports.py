@@ -1,17 +1,18 @@
 """What services and proofs need from the outside world, as protocols. Adapters implement them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
 
 from qtops.contracts.claim import Claim
+from qtops.contracts.control import ControlChange, Mode
 from qtops.contracts.dead_letter import DeadLetter
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.facts import ControlState, Fact, Facts, Portfolio, Reservation
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
-from qtops.contracts.registry import Stream
+from qtops.contracts.registry import Names, Service, Stream
 from qtops.contracts.result import Result
 from qtops.contracts.venue import (
     Filters,
@@ -21,7 +22,7 @@ from qtops.contracts.venue import (
     VenuePosition,
     VenueTrade,
 )
-from qtops.contracts.vocabulary import DenyReason, FactName, GateName
+from qtops.contracts.vocabulary import DenyReason, FactName, GateName, TradingState
 
 
 class Clock(Protocol):
@@ -255,3 +256,107 @@ class Heartbeats(Protocol):
     async def beat(self, fields: Mapping[str, str]) -> None: ...
 
     async def stop(self) -> None: ...
+
+
+StreamEntry = tuple[bytes, Mapping[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class PermitEntry:
+    """One key under a permit prefix. A negative `ttl_ms` means that it does not expire.
+
+    `value` is bytes for a string and a mapping for a hash; None when it is of another `kind`, or
+    was not asked for.
+    """
+
+    key: bytes
+    ttl_ms: int = -1
+    kind: str = ""
+    value: bytes | Mapping[bytes, bytes] | None = None
+
+
+class PermitSource(Protocol):
+    """What an audit of permits reads. Pages come as they are read, so that the reader may stop."""
+
+    @property
+    def names(self) -> Names: ...
+
+    async def now_ms(self) -> int: ...
+
+    async def beats(self, services: Sequence[Service]) -> Sequence[int | None]:
+        """Each heartbeat's remaining ms; None when there is none, negative without expiry."""
+        ...
+
+    def permits(self, wanted: Callable[[bytes], bool]) -> AsyncIterator[Sequence[PermitEntry]]:
+        """Every key under the permit prefix, once; the values of those that are `wanted`."""
+        ...
+
+    async def permits_at(self, keys: Sequence[bytes]) -> Sequence[PermitEntry]:
+        """These keys alone; absent ones are left out."""
+        ...
+
+    def since(self, stream: Stream, start_ms: int) -> AsyncIterator[Sequence[StreamEntry]]:
+        """The stream's entries from `start_ms` on, newest first."""
+        ...
+
+    async def claim(self, plan_id: bytes) -> Mapping[bytes, bytes]:
+        """The executor's claim on the plan as stored; empty when there is none."""
+        ...
+
+
+class ResultSource(Protocol):
+    """`apply.result`, backwards and onwards."""
+
+    async def now_ms(self) -> int: ...
+
+    def newest(self, count: int) -> AsyncIterator[Sequence[StreamEntry]]:
+        """Up to `count` entries, newest first."""
+        ...
+
+    def after(self, entry_id: bytes, timeout_s: float) -> AsyncIterator[Sequence[StreamEntry]]:
+        """Entries that are added after `entry_id`, oldest first; ends at the timeout."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ControlReading:
+    """Every stop switch as stored, at one moment. None is an absent key.
+
+    A value that is no string reads `(hash)` and the like. `legacy` holds only what is there.
+    """
+
+    now_ms: int
+    kill: str | None
+    epoch: str | None
+    mode: str | None
+    manual_lane: str | None
+    manual_lane_ttl_ms: int
+    record: Mapping[str, str]
+    legacy: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SendingOrder:
+    """An order past the last look at the kill switch; it may reach the exchange until the fence."""
+
+    plan_id: str
+    client_order_id: str
+    send_deadline_ms: int
+
+
+class ControlStore(Protocol):
+    """The operator's hand on the stop switches."""
+
+    async def read(self) -> ControlReading: ...
+
+    async def set_kill(self, state: TradingState, by: str, reason: str) -> ControlChange:
+        """Value, new epoch, record and audit entry in one step."""
+        ...
+
+    async def set_mode(self, mode: Mode, by: str, reason: str) -> ControlChange:
+        """Value and audit entry in one step."""
+        ...
+
+    def sending(self) -> AsyncIterator[Sequence[SendingOrder]]:
+        """Plans whose order may be on its way, page by page; a page may be empty."""
+        ...

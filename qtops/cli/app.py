@@ -72,6 +72,7 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("proof", "qtops.cli.proof", "Evidence, checked against the exchange."),
     Part("run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),

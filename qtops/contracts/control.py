@@ -1,7 +1,10 @@
 """The stop switches: kill key, epoch, mode. One spelling on the wire, one meaning."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
+from qtops.contracts.codec import Fields, parse_int
 from qtops.contracts.environment import Environment
 from qtops.contracts.vocabulary import TradingState
 from qtops.errors import DecodeError
@@ -41,3 +44,66 @@ def mode_admits(mode: str, environment: Environment) -> bool:
     if word == Mode.MAINNET:
         return not test_venue
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class ControlChange:
+    """One entry of `control.audit`: who changed which switch from what to what, when, and why.
+
+    `epoch` is the kill epoch the change began; None for switches that have none.
+    """
+
+    switch: str
+    value: str
+    previous: str
+    by: str
+    at_ms: int
+    reason: str = ""
+    epoch: int | None = None
+
+    def to_fields(self) -> dict[str, str]:
+        epoch = {"epoch": str(self.epoch)} if self.epoch is not None else {}
+        head = {"switch": self.switch, "value": self.value, "previous": self.previous}
+        return {**head, **epoch, **self.said()}
+
+    def said(self) -> dict[str, str]:
+        """What the operator states, as against what the script finds out when it writes."""
+        return {"by": self.by, "at_ms": str(self.at_ms), "reason": self.reason}
+
+    @classmethod
+    def from_fields(cls, raw: Mapping[str, str]) -> "ControlChange":
+        fields = Fields(raw)
+        epoch = fields.take("epoch")
+        return cls(
+            switch=fields.need("switch"),
+            value=fields.need("value"),
+            previous=fields.take("previous") or "",
+            by=fields.need("by"),
+            at_ms=fields.need_int("at_ms"),
+            reason=fields.take("reason") or "",
+            epoch=parse_int(epoch, "epoch") if epoch else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LegacySwitch:
+    """A stop switch of the original that still lies in operators' Redis. Nothing here reads it."""
+
+    name: str
+    once_read_by: str
+
+
+# Source: DOMAIN §2.13. Keys under the namespace, then variables of the environment.
+LEGACY_SWITCHES = (
+    LegacySwitch("global:kill_switch", "the apply layer, which compared it wrongly"),
+    LegacySwitch("governor:halt", "nobody"),
+    LegacySwitch("governor:execution", "the governor"),
+    LegacySwitch("lockdown", "the exit intent gateway"),
+    LegacySwitch("system:mode", "the intent bridge, for entries"),
+    LegacySwitch("ess:active", "nobody"),
+)
+LEGACY_VARIABLES = (
+    LegacySwitch("APPLY_KILL_SWITCH", "the apply layer"),
+    LegacySwitch("EXIT_EXECUTOR_KILL_SWITCH", "the exit executor"),
+    LegacySwitch("ESS_ON", "the emergency stop script"),
+)

@@ -13,6 +13,7 @@ from qtops.settings.model import Settings
 
 if TYPE_CHECKING:
     from qtops.adapters.binance.client import BinanceVenue
+    from qtops.adapters.proof_bench import RedisBench
 
 
 def open_link(
@@ -52,3 +53,10 @@ async def arm_sandbox(settings: Settings) -> None:
             )
     finally:
         await link.aclose()
+
+
+def open_bench(settings: Settings) -> "RedisBench":
+    """The system under proof. Close it with `aclose()`."""
+    from qtops.adapters.proof_bench import RedisBench
+
+    return RedisBench(open_link(settings, "writer"), open_link(settings, "blocking"))

@@ -46,8 +46,9 @@ SHAPES = {
     "position-gate-of-the-original": (
         P33,
         (
-            '{"allow": true, "symbol": "ETHUSDT", "safe_qty": 3.339, "exchange_position_amt": 6.678, '
-            '"ledger_amt": 6.678, "created_at": 1769500000, "reason": "sanity_checks_passed"}'
+            '{"allow": true, "symbol": "ETHUSDT", "safe_qty": 3.339, "ledger_amt": 6.678, '
+            '"exchange_position_amt": 6.678, "created_at": 1769500000, '
+            '"reason": "sanity_checks_passed"}'
         ),
         (True, D("3.339"), 1_769_500_000_000, "sanity_checks_passed"),
     ),
@@ -59,8 +60,8 @@ SHAPES = {
     "denial-of-the-original": (
         P33,
         (
-            '{"allow": false, "symbol": "BTCUSDT", "reason": "no_position", "context": {"amt": 0.0}, '
-            '"created_at": 1769500000}'
+            '{"allow": false, "symbol": "BTCUSDT", "reason": "no_position", '
+            '"context": {"amt": 0.0}, "created_at": 1769500000}'
         ),
         (False, D(0), 1_769_500_000_000, "no_position"),
     ),

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from qtops.sandbox.exchange.orders import BOTH, LONG, SHORT, Order, OrderIndex, Trade
-from qtops.sandbox.exchange.positions import Position
+from qtops.sandbox.exchange.core.orders import BOTH, LONG, SHORT, Order, OrderIndex, Trade
+from qtops.sandbox.exchange.core.positions import Position
 
 ZERO = Decimal(0)
 

@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from qtops.contracts.values import fmt_decimal
-from qtops.sandbox.exchange.errors import refuse
-from qtops.sandbox.exchange.instruments import Instrument
-from qtops.sandbox.exchange.intake import NewOrder
-from qtops.sandbox.exchange.orders import BUY, MARKET
+from qtops.sandbox.exchange.core.errors import refuse
+from qtops.sandbox.exchange.core.instruments import Instrument
+from qtops.sandbox.exchange.core.intake import NewOrder
+from qtops.sandbox.exchange.core.orders import BUY, MARKET
 
 ZERO = Decimal(0)
 _REDUCE_ONLY_STATES = {"BOTH": -4105, "BUY": -4106, "SELL": -4107}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
-from qtops.sandbox.exchange.errors import missing, missing_both, refuse
+from qtops.sandbox.exchange.core.errors import missing, missing_both, refuse
 
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")

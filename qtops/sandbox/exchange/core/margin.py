@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from qtops.sandbox.exchange.instruments import Instrument
-from qtops.sandbox.exchange.orders import Order
-from qtops.sandbox.exchange.positions import MONEY, Position, money
-from qtops.sandbox.exchange.state import State
+from qtops.sandbox.exchange.core.instruments import Instrument
+from qtops.sandbox.exchange.core.orders import Order
+from qtops.sandbox.exchange.core.positions import MONEY, Position, money
+from qtops.sandbox.exchange.core.state import State
 
 ZERO = Decimal(0)
 

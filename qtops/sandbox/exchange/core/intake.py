@@ -10,9 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from qtops.sandbox.exchange.errors import missing, refuse
-from qtops.sandbox.exchange.orders import BOTH, BUY, LIMIT, LONG, MARKET, SELL, SHORT
-from qtops.sandbox.exchange.params import Params
+from qtops.sandbox.exchange.core.errors import missing, refuse
+from qtops.sandbox.exchange.core.orders import BOTH, BUY, LIMIT, LONG, MARKET, SELL, SHORT
+from qtops.sandbox.exchange.core.params import Params
 
 ALGO_KINDS = frozenset(
     {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}

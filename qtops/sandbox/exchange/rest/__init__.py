@@ -1,0 +1,1 @@
+"""The exchange's outside: HTTP, credentials, limits, faults, journal, control interface."""

@@ -1,0 +1,237 @@
+"""The governor's table: both sides of every boundary."""
+
+from dataclasses import replace
+
+from qtops.contracts.vocabulary import DenyReason, Side, TradingState
+from qtops.gates.governor import GovernorLimits
+from tests.gates.rows_common import Row, common_rows
+from tests.strategies import (
+    NOW,
+    PRICES,
+    D,
+    close,
+    control,
+    facts,
+    held,
+    holding,
+    known,
+    plan,
+    reservation,
+    reserved,
+)
+
+LIMITS = GovernorLimits()
+HOUR, BURST = 3_600_000, 300_000
+OTHERS = {f"S{n}USDT": 1 for n in range(10)}
+
+
+def opens(expect, *, order=None, limits=LIMITS, **changes):
+    return Row(order or plan(), facts(**changes), expect, limits)
+
+
+def history(*ages):
+    return {"open_history": known(tuple(NOW - age for age in ages))}
+
+
+def _cooldown_rows():
+    denied = DenyReason.SYMBOL_COOLDOWN
+    mine = {"symbol": "BTCUSDT", "quantity": D("0.002")}
+    return {
+        "cooldown-just-over": opens("0.002", trade_cooldown=known(NOW - 60_000)),
+        "cooldown-one-millisecond-left": opens(denied, trade_cooldown=known(NOW - 59_999)),
+        "cooldown-written-in-the-future": opens(denied, trade_cooldown=known(NOW + 5)),
+        "another-open-of-the-symbol-in-flight": opens(
+            denied, reservations=reserved(reservation(**mine))
+        ),
+        "its-permit-expires-in-a-millisecond": opens(
+            denied, reservations=reserved(reservation(**mine, expires_at_ms=NOW + 1))
+        ),
+        "its-permit-has-just-expired": opens(
+            "0.002", reservations=reserved(reservation(**mine, expires_at_ms=NOW))
+        ),
+        "an-admitted-one-does-not-expire": opens(
+            denied, reservations=reserved(reservation(**mine, state="admitted", expires_at_ms=NOW))
+        ),
+        "filled-at-the-moment-of-the-snapshot": opens(
+            denied, reservations=reserved(reservation(**mine, state="filled", filled_at_ms=NOW))
+        ),
+        "filled-before-the-snapshot": opens(
+            "0.002",
+            reservations=reserved(reservation(**mine, state="filled", filled_at_ms=NOW - 1)),
+        ),
+        "the-plans-own-reservation": opens(
+            "0.002", reservations=reserved(reservation(**mine, plan_id="plan-1"))
+        ),
+        "a-close-of-the-symbol-in-flight": opens(
+            "0.002",
+            reservations=reserved(
+                reservation(**mine, state="admitted", side=Side.SELL, reduce_only=True)
+            ),
+        ),
+    }
+
+
+def _unresolved_rows():
+    mine = {"symbol": "BTCUSDT", "state": "unknown", "quantity": D("0.002")}
+    return {
+        "an-order-of-unknown-outcome": opens(
+            DenyReason.UNRESOLVED_ORDER, reservations=reserved(reservation(**mine))
+        ),
+        "a-close-of-unknown-outcome": opens(
+            DenyReason.UNRESOLVED_ORDER,
+            reservations=reserved(reservation(**mine, reduce_only=True)),
+        ),
+        "unknown-long-after-its-expiry": opens(
+            DenyReason.UNRESOLVED_ORDER,
+            reservations=reserved(reservation(**mine, expires_at_ms=NOW - 10**9)),
+        ),
+        "unknown-for-another-symbol": opens(
+            "0.002", reservations=reserved(reservation(state="unknown"))
+        ),
+        "an-unknown-order-does-not-hold-a-close": Row(
+            close(), holding(10, reservations=reserved(reservation(**mine))), "10", LIMITS
+        ),
+    }
+
+
+def _rate_rows():
+    hourly, burst = DenyReason.HOURLY_LIMIT_EXCEEDED, DenyReason.BURST_LIMIT_EXCEEDED
+    return {
+        "third-open-of-the-hour": opens("0.002", **history(HOUR - 1, BURST)),
+        "fourth-open-of-the-hour": opens(hourly, **history(HOUR - 1, BURST, BURST)),
+        "the-hour-is-over": opens("0.002", **history(HOUR, BURST, BURST)),
+        "second-open-in-five-minutes": opens("0.002", **history(BURST - 1)),
+        "third-open-in-five-minutes": opens(burst, **history(BURST - 1, 0)),
+        "the-five-minutes-are-over": opens("0.002", **history(BURST, 0)),
+    }
+
+
+def _trade_rows():
+    denied, unknown = DenyReason.NOTIONAL_PER_TRADE_EXCEEDED, DenyReason.MARK_PRICE_UNAVAILABLE
+    mark = PRICES["BTCUSDT"]
+    return {
+        "trade-at-its-cap": opens("0.004", order=plan(quantity=D("0.004"))),
+        "trade-just-over-its-cap": opens(denied, order=plan(quantity=D("0.00400001"))),
+        "trade-over-its-cap-by-price": opens(
+            denied, order=plan(quantity=D("0.004")), mark=known(D("50000.01"))
+        ),
+        "mark-at-its-age-limit": opens("0.002", mark=known(mark, 10_000)),
+        "mark-one-millisecond-too-old": opens(unknown, mark=known(mark, 10_001)),
+        "mark-from-the-near-future": opens("0.002", mark=known(mark, -1_000)),
+        "mark-from-the-future": opens(unknown, mark=known(mark, -1_001)),
+        "a-mark-of-zero-is-no-price": opens(unknown, mark=known(D(0))),
+    }
+
+
+def _count_rows():
+    denied, unknown = DenyReason.MAX_POSITIONS_REACHED, DenyReason.POSITIONS_UNKNOWN
+    nine = dict.fromkeys(list(OTHERS)[:9], 1)
+    flat = {"ETHUSDT": 0}
+    return {
+        "tenth-position": opens("0.002", portfolio=known(held(**nine))),
+        "eleventh-position": opens(denied, portfolio=known(held(**OTHERS))),
+        "more-of-one-of-ten": opens("0.002", portfolio=known(held(**nine, BTCUSDT=D("0.001")))),
+        "a-flat-symbol-is-no-position": opens("0.002", portfolio=known(held(**nine, **flat))),
+        "a-reservation-takes-the-tenth-place": opens(
+            denied, portfolio=known(held(**nine)), reservations=reserved(reservation())
+        ),
+        "an-expired-one-gives-it-back": opens(
+            "0.002",
+            portfolio=known(held(**nine)),
+            reservations=reserved(reservation(expires_at_ms=NOW)),
+        ),
+        "a-fill-after-the-snapshot-takes-it": opens(
+            denied,
+            portfolio=known(held(**nine), 5),
+            reservations=reserved(reservation(state="filled", filled_at_ms=NOW - 5)),
+        ),
+        "a-state-nobody-knows-takes-it": opens(
+            denied, portfolio=known(held(**nine)), reservations=reserved(reservation(state="?"))
+        ),
+        "portfolio-at-its-age-limit": opens("0.002", portfolio=known(held(), 10_000)),
+        "portfolio-one-millisecond-too-old": opens(unknown, portfolio=known(held(), 10_001)),
+        "portfolio-from-the-near-future": opens("0.002", portfolio=known(held(), -1_000)),
+        "portfolio-from-the-future": opens(unknown, portfolio=known(held(), -1_001)),
+        "a-limit-of-none-admits-none": opens(denied, limits=replace(LIMITS, max_open_positions=0)),
+    }
+
+
+def _total_rows():
+    denied = DenyReason.TOTAL_NOTIONAL_EXCEEDED
+    over = D("0.76004")  # 1900.10 USDT; with the plan's 100 one tenth above the cap
+    return {
+        "total-at-its-cap": opens("0.002", portfolio=known(held(ETHUSDT=D("0.76")))),
+        "total-just-over-its-cap": opens(denied, portfolio=known(held(ETHUSDT=over))),
+        "a-short-counts-like-a-long": opens(denied, portfolio=known(held(ETHUSDT=-over))),
+        "more-of-the-same-long": opens(denied, portfolio=known(held(BTCUSDT=D("0.03801")))),
+        "against-a-long-within-the-cap": opens(
+            "0.002", order=plan(side=Side.SELL), portfolio=known(held(BTCUSDT=D("0.04")))
+        ),
+        "a-held-long-offsets-nothing": opens(
+            denied,
+            order=plan(side=Side.SELL, quantity=D("0.004")),
+            limits=replace(LIMITS, max_total_notional_usdt=D(199)),
+            portfolio=known(held(BTCUSDT=D("0.003"))),
+        ),
+        "the-plans-symbol-at-the-newest-mark": opens(
+            denied,
+            portfolio=known(held(BTCUSDT=(D("0.038"), 10_000))),
+            mark=known(D(50_001)),
+        ),
+        "a-reservation-at-the-cap": opens(
+            "0.002", reservations=reserved(reservation(notional_usdt=D(1900)))
+        ),
+        "a-reservation-over-the-cap": opens(
+            denied, reservations=reserved(reservation(notional_usdt=D("1900.01")))
+        ),
+        "reservation-and-position-of-one-symbol-add-up": opens(
+            denied,
+            portfolio=known(held(ETHUSDT=D("0.4"))),
+            reservations=reserved(reservation(quantity=D("0.3605"), notional_usdt=D("901.25"))),
+        ),
+        "a-buy-and-a-sell-of-one-symbol-do-not-add-up": opens(
+            "0.002",
+            portfolio=known(held(ETHUSDT=D("0.4"))),
+            reservations=reserved(
+                reservation(side=Side.SELL, quantity=D("0.3605"), notional_usdt=D("901.25"))
+            ),
+        ),
+        "a-reserved-close-adds-nothing": opens(
+            "0.002",
+            portfolio=known(held(ETHUSDT=D("0.76"))),
+            reservations=reserved(reservation(reduce_only=True, side=Side.SELL)),
+        ),
+        "a-position-without-a-price": opens(
+            DenyReason.POSITIONS_UNKNOWN, portfolio=known(held(ETHUSDT=(1, 0)))
+        ),
+    }
+
+
+def _bypass_rows():
+    full = {
+        "portfolio": known(held(**OTHERS, BTCUSDT=10)),
+        "trade_cooldown": known(NOW),
+        **history(0, 0, 0, 0),
+        "control": control(TradingState.REDUCING),
+    }
+    return {
+        "closes-bypass-every-cap": Row(close(), holding(10, **full), "10", LIMITS),
+        "a-close-says-its-notional": Row(
+            close(), holding(10), "10", LIMITS, {"computed_notional": "500000"}
+        ),
+        "an-open-says-its-notional": Row(
+            plan(), facts(), "0.002", LIMITS, {"computed_notional": "100", "decision": "EXECUTE"}
+        ),
+    }
+
+
+ROWS = {
+    **common_rows(),
+    **_cooldown_rows(),
+    **_unresolved_rows(),
+    **_rate_rows(),
+    **_trade_rows(),
+    **_count_rows(),
+    **_total_rows(),
+    **_bypass_rows(),
+}
