@@ -1,6 +1,6 @@
 """What services and proofs need from the outside world, as protocols. Adapters implement them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -287,7 +287,9 @@ class PermitSource(Protocol):
         """Each heartbeat's remaining ms; None when there is none, negative without expiry."""
         ...
 
-    def permits(self, wanted: Callable[[bytes], bool]) -> AsyncIterator[Sequence[PermitEntry]]:
+    def permits(
+        self, wanted: Callable[[bytes], bool]
+    ) -> AsyncGenerator[Sequence[PermitEntry], None]:
         """Every key under the permit prefix, once; the values of those that are `wanted`."""
         ...
 
@@ -295,7 +297,7 @@ class PermitSource(Protocol):
         """These keys alone; absent ones are left out."""
         ...
 
-    def since(self, stream: Stream, start_ms: int) -> AsyncIterator[Sequence[StreamEntry]]:
+    def since(self, stream: Stream, start_ms: int) -> AsyncGenerator[Sequence[StreamEntry], None]:
         """The stream's entries from `start_ms` on, newest first."""
         ...
 
@@ -309,11 +311,13 @@ class ResultSource(Protocol):
 
     async def now_ms(self) -> int: ...
 
-    def newest(self, count: int) -> AsyncIterator[Sequence[StreamEntry]]:
+    def newest(self, count: int) -> AsyncGenerator[Sequence[StreamEntry], None]:
         """Up to `count` entries, newest first."""
         ...
 
-    def after(self, entry_id: bytes, timeout_s: float) -> AsyncIterator[Sequence[StreamEntry]]:
+    def after(
+        self, entry_id: bytes, timeout_s: float
+    ) -> AsyncGenerator[Sequence[StreamEntry], None]:
         """Entries that are added after `entry_id`, oldest first; ends at the timeout."""
         ...
 
@@ -357,6 +361,6 @@ class ControlStore(Protocol):
         """Value and audit entry in one step."""
         ...
 
-    def sending(self) -> AsyncIterator[Sequence[SendingOrder]]:
+    def sending(self) -> AsyncGenerator[Sequence[SendingOrder], None]:
         """Plans whose order may be on its way, page by page; a page may be empty."""
         ...

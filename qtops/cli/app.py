@@ -73,7 +73,13 @@ class Part:
 
 PARTS: tuple[Part, ...] = (
     Part("proof", "qtops.cli.proof", "Evidence, checked against the exchange."),
-    Part("run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True),
+    Part(
+        "run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True
+    ),
+    Part("audit", "qtops.cli.audit", "Checks that only read: the permit sources."),
+    Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
+    Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
+    Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
 )

@@ -51,6 +51,7 @@ class AppContext:
         self.emitted = False
         self._overrides: dict[str, tuple[str, str]] = {}
         self._settings: Settings | None = None
+        self._warned: set[str] = set()
         self._redactor: Redactor | None = None
 
     @property
@@ -77,7 +78,9 @@ class AppContext:
             )
             self._redactor = None
             for warning in self._settings.warnings:
-                self.warn(warning)
+                if warning not in self._warned:
+                    self._warned.add(warning)
+                    self.warn(warning)
         return self._settings
 
     def override(self, name: str, value: str, origin: str) -> None:

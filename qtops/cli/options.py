@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from qtops.cli.context import current
+
 if TYPE_CHECKING:
     from typer._click import HelpFormatter
 
@@ -33,6 +35,16 @@ class HelpCommand(TyperCommand):
     def format_help_text(self, ctx: typer.Context, formatter: "HelpFormatter") -> None:  # type: ignore[override]  # typer.Context is the only public name
         self.help = laid_out(self.help or "")
         super().format_help_text(ctx, formatter)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # as above
+        """With --sandbox, inside one that lives no longer than the command."""
+        env = current()
+        if not env.options.sandbox:
+            return super().invoke(ctx)
+        from qtops.cli.sandbox_session import throwaway
+
+        with throwaway(env, ctx.command_path):
+            return super().invoke(ctx)
 
 
 class HelpGroup(TyperGroup):

@@ -167,6 +167,7 @@ class PlanRun:
                     if await self._ctx.store.admit(plan, reading, self.order_id):
                         return self._admitted(verdict)
                     continue  # something changed between the reading and the script: read again
+                waiter.expect(verdict.missing)
                 left_ms = deadline - self._ctx.clock.monotonic_ms()
                 if left_ms <= 0 or not await waiter.wait(left_ms / 1000):
                     return ex.Refused(_missing(verdict))

@@ -30,6 +30,7 @@ PORTFOLIO: Final = ("portfolio gate",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
+SANDBOX: Final = ("sandbox exchange",)
 
 
 def _ratio(name: str, default: str, text: str) -> Setting:
@@ -113,6 +114,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
+    # sandbox
+    Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
+    Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
     # ledger
     Setting("STRICT_LEDGER", Kind.BOOLEAN, "false", "A ledger rule that is broken stops the entry.", ("ledger",)),
 )

@@ -24,8 +24,11 @@ def open_link(
     return RedisLink.to(url, settings.text("QTOPS_NAMESPACE"), purpose=purpose, name=name)
 
 
-def open_venue(settings: Settings) -> "BinanceVenue":
-    """The exchange that the settings name, with the keys of that kind of venue."""
+def open_venue(settings: Settings, link: RedisLink | None = None) -> "BinanceVenue":
+    """The exchange that the settings name, with the keys of that kind of venue.
+
+    With a `link` the request budget is shared with every process that uses the same API key.
+    """
     from qtops.adapters.binance.client import BinanceVenue
     from qtops.adapters.binance.settings import VenueSettings
 
@@ -36,7 +39,10 @@ def open_venue(settings: Settings) -> "BinanceVenue":
         api_secret=settings.secret(f"{kind}_SECRET").reveal(),
         recv_window_ms=settings.milliseconds("QTOPS_RECV_WINDOW_MS"),
     )
-    return BinanceVenue(venue, SystemClock())
+    from qtops.adapters.rate_ledger import RedisRateLedger
+
+    ledger = RedisRateLedger(link, venue.api_key) if link is not None else None
+    return BinanceVenue(venue, SystemClock(), ledger)
 
 
 async def arm_sandbox(settings: Settings) -> None:

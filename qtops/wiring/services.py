@@ -190,7 +190,7 @@ def _build_snapshots(service: Service, settings: Settings) -> Running:
     from qtops.services.snapshots import SnapshotPlan, SnapshotPublisher
 
     assembly = Assembly(service, settings)
-    venue = open_venue(settings)
+    venue = open_venue(settings, assembly.link)
     symbols = {*settings.names("P33_ALLOWLIST"), *settings.names("INTENT_EXECUTOR_ALLOWLIST")}
     plan = SnapshotPlan(
         symbols=frozenset(symbols),
@@ -215,7 +215,7 @@ def _build_executor(service: Service, settings: Settings) -> Running:
     from qtops.services.wakeups import Wakeups
 
     assembly = Assembly(service, settings)
-    venue = open_venue(settings)
+    venue = open_venue(settings, assembly.link)
     admission = AdmissionLimits(
         sources=frozenset(settings.names("INTENT_EXECUTOR_SOURCE_ALLOWLIST")),
         symbols=frozenset(settings.names("INTENT_EXECUTOR_ALLOWLIST")),

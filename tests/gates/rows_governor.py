@@ -189,6 +189,16 @@ def _total_rows():
             portfolio=known(held(ETHUSDT=D("0.4"))),
             reservations=reserved(reservation(quantity=D("0.3605"), notional_usdt=D("901.25"))),
         ),
+        "a-reservation-at-a-higher-price-than-the-snapshots": opens(
+            denied,
+            portfolio=known(held(ETHUSDT=D("0.38"))),
+            reservations=reserved(reservation(quantity=D("0.38"), notional_usdt=D(988))),
+        ),
+        "the-same-at-the-snapshots-price": opens(
+            "0.002",
+            portfolio=known(held(ETHUSDT=D("0.38"))),
+            reservations=reserved(reservation(quantity=D("0.38"), notional_usdt=D(950))),
+        ),
         "a-buy-and-a-sell-of-one-symbol-do-not-add-up": opens(
             "0.002",
             portfolio=known(held(ETHUSDT=D("0.4"))),

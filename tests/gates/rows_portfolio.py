@@ -54,6 +54,12 @@ def _open_rows():
             portfolio=known(held(ETHUSDT=D("-0.0001"))),
             **sigma("0.21"),
         ),
+        "a-trade-that-balances-the-book": opens(
+            "0.002",
+            limits=replace(ENFORCE, risk_off_stress=D("0.31")),
+            portfolio=known(held(BTCUSDT=D("0.002"), ETHUSDT=D("-0.08"))),
+            **sigma("0.20", ETHUSDT=D("0.20")),
+        ),
         "portfolio-at-its-age-limit": opens("0.002", portfolio=known(held(), 30_000)),
         "portfolio-one-millisecond-too-old": opens(CLOSED, portfolio=known(held(), 30_001)),
         "volatility-at-its-age-limit": opens("0.002", volatility=known(SIGMA, 1_800_000)),

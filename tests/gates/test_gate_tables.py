@@ -1,6 +1,7 @@
 """Every gate against its table, and every check against the question what it is there for."""
 
 import inspect
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -115,6 +116,14 @@ def test_the_search_for_checks_finds_them():
 def test_a_gate_runs_the_common_checks_first(gate):
     assert gate.checks[: len(common.COMMON_CHECKS)] == common.COMMON_CHECKS
     assert len({check.name for check in gate.checks}) == len(gate.checks)
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1"])
+def test_a_gate_never_allows_nothing(quantity):
+    row = rows_position.ROWS["a-calm-open"]
+    careless = Gate(GOVERNOR.name, GOVERNOR.checks, lambda *_: Allow(Decimal(quantity)))
+    decision = careless.decide(row.plan, row.facts, NOW, GovernorLimits())
+    assert decision.reason is DenyReason.QUANTITY_BELOW_STEP
 
 
 def test_a_gate_without_checks_cannot_be_made():

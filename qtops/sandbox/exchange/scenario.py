@@ -1,4 +1,4 @@
-"""How the exchange starts: prices, positions, balance, credentials. Built in or from a TOML file."""
+"""How the exchange starts: prices, positions, balance, credentials; built in or from TOML."""
 
 import secrets
 import tomllib

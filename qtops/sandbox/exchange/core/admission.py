@@ -27,12 +27,10 @@ class Admission:
         """The order as it may enter: reduce-only is cut to what there is to reduce."""
         rules = self._instruments[order.symbol]
         order = replace(order, reduce_only=order.reduce_only or closes_hedge(order))
-        check_filters(
-            order, rules, self._margin.mark(order.symbol), is_reducing=order.reduce_only
-        )
+        check_filters(order, rules, self._margin.mark(order.symbol), is_reducing=order.reduce_only)
         if len(self._state.orders.open_orders(order.symbol)) >= rules.max_orders:
             raise refuse(-2025)
-        if self._state.orders.has_open_client_id(order.symbol, order.client_id):
+        if self._state.orders.has_open_client_id(order.client_id):
             raise refuse(-4116)
         if order.reduce_only:
             return self._cut(order, rules)
@@ -69,18 +67,18 @@ class Admission:
         symbol = self._state.symbols[order.symbol]
         position = self._state.position(order.symbol, order.position_side)
         after = abs(position.amount + sign_of(order.side) * order.quantity)
-        opening = max(ZERO, after - abs(position.amount))
-        if opening == ZERO:
+        if after <= abs(position.amount):
             return
         price = symbol.mark if order.price is None else order.price
         rules = self._instruments[order.symbol]
         if after * price > rules.max_notional(symbol.leverage):
             raise refuse(-2027)
-        if opening * price / symbol.leverage > self._margin.totals().available:
+        held = self._margin.order_margin(order.symbol)
+        more = self._margin.order_margin(order.symbol, order.side, order.quantity * price) - held
+        if more > self._margin.totals().available:
             raise refuse(-2019)
 
 
 def closes_hedge(order: NewOrder) -> bool:
     """In hedge mode, SELL on the long side and BUY on the short side can only close."""
     return (order.position_side, order.side) in {(LONG, SELL), (SHORT, BUY)}
-

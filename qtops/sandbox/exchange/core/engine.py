@@ -1,8 +1,8 @@
 """The exchange itself: accepts orders, fills them at the mark price, keeps the account.
 
 Pure: the time is an argument, nothing is read or written outside `state`. MARKET fills at the mark
-(rounded to the tick) as taker; LIMIT does so when it crosses on arrival, else rests and fills at its
-own price as maker once the mark reaches it.
+(rounded to the tick) as taker; LIMIT does so when it crosses on arrival, else rests and fills at
+its own price as maker once the mark reaches it.
 """
 
 from dataclasses import replace
@@ -28,7 +28,8 @@ from qtops.sandbox.exchange.core.orders import (
     sign_of,
 )
 from qtops.sandbox.exchange.core.positions import money
-from qtops.sandbox.exchange.core.state import MarkChange, State
+from qtops.sandbox.exchange.core.settings import Settings
+from qtops.sandbox.exchange.core.state import MarkChange, State, Transfer
 
 ZERO, ONE = Decimal(0), Decimal(1)
 _PRICE_MATCH_TICKS = {
@@ -51,6 +52,7 @@ class Engine:
         self.instruments = instruments
         self.margin = Margin(state, instruments)
         self._admission = Admission(state, instruments, self.margin)
+        self.settings = Settings(state, instruments, self.margin)
         self._cancel_at: dict[str, int] = {}
 
     def advance(self, now_ms: int) -> None:
@@ -120,7 +122,7 @@ class Engine:
         record.mark = mark
         self.state.marks.setdefault(symbol, []).append(change)
         self.state.touch(record, change)
-        for order in self.state.orders.open_orders(symbol):
+        for order in sorted(self.state.orders.open_orders(symbol), key=_priority):
             if order.is_open and reaches(order.side, order.price, mark):
                 self._fill(order, self._fillable(order), order.price, now_ms, is_maker=True)
                 self._drop_needless(symbol, now_ms)
@@ -134,6 +136,16 @@ class Engine:
         position.entry = entry if amount else ZERO
         self.state.touch(position)
         self._drop_needless(symbol, now_ms)
+
+    def set_available(self, available: Decimal, now_ms: int) -> None:
+        """Move money in or out until this much is available for new orders."""
+        account = self.state.account
+        amount = available - self.margin.totals().free
+        transfer = Transfer(len(self.state.transfers) + 1, amount, now_ms)
+        account.wallet += amount
+        account.update_ms = now_ms
+        self.state.transfers.append(transfer)
+        self.state.touch(account, transfer)
 
     def market_price(self, symbol: str) -> Decimal:
         """Where a MARKET order fills: the mark on the nearest tick, at least one tick."""
@@ -181,7 +193,13 @@ class Engine:
         return min(order.remaining, self._admission.closable(order))
 
     def _fill(
-        self, order: Order, quantity: Decimal, price: Decimal, now_ms: int, *, is_maker: bool = False
+        self,
+        order: Order,
+        quantity: Decimal,
+        price: Decimal,
+        now_ms: int,
+        *,
+        is_maker: bool = False,
     ) -> None:
         """One match: the order, the position, the wallet and a trade, together."""
         if quantity <= ZERO:
@@ -224,6 +242,11 @@ class Engine:
         order.close(status, now_ms)
         self.state.orders.settle(order)
         self.state.touch(order)
+
+
+def _priority(order: Order) -> tuple[Decimal, int]:
+    """Best price first, then oldest."""
+    return -sign_of(order.side) * order.price, order.order_id
 
 
 def reaches(side: str, price: Decimal, mark: Decimal) -> bool:

@@ -36,6 +36,7 @@ MESSAGES = {
         "This listenKey does not exist. Please use `POST /fapi/v1/listenKey` "
         "to recreate `listenKey`"
     ),
+    -1127: "More than {0} hours between startTime and endTime.",
     -1128: "Combination of optional parameters invalid.",
     -1130: "Data sent for parameter '{0}' is not valid.",
     -1136: "Invalid newOrderRespType.",
@@ -125,7 +126,12 @@ class BinanceError(Exception):
     """A refusal exactly as the client will read it; nothing was executed."""
 
     def __init__(
-        self, code: int, message: str, *, status: int | None = None, retry_after_s: int | None = None
+        self,
+        code: int,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(f"{code} {message}")
         self.code = code

@@ -18,9 +18,7 @@ def decimals(value: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def check_filters(
-    order: NewOrder, rules: Instrument, mark: Decimal, *, is_reducing: bool
-) -> None:
+def check_filters(order: NewOrder, rules: Instrument, mark: Decimal, *, is_reducing: bool) -> None:
     """Status, precision, PRICE_FILTER, LOT_SIZE, PERCENT_PRICE, MIN_NOTIONAL.
 
     An order that can only reduce is exempt from MIN_NOTIONAL and from risk control.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
 from qtops.sandbox.exchange.core.instruments import Instrument
-from qtops.sandbox.exchange.core.orders import Order
+from qtops.sandbox.exchange.core.orders import BOTH, BUY, SELL
 from qtops.sandbox.exchange.core.positions import MONEY, Position, money
 from qtops.sandbox.exchange.core.state import State
 
@@ -43,9 +43,14 @@ class Totals:
 
     @property
     def available(self) -> Decimal:
-        """What new orders may use: cross balance without the margin in use, never below 0."""
+        """What new orders may use, never below 0."""
+        return max(ZERO, self.free)
+
+    @property
+    def free(self) -> Decimal:
+        """The cross balance without the margin in use; negative when that is not covered."""
         used = self.position_margin - self.isolated_margin + self.order_margin
-        return max(ZERO, self.cross_wallet + self.cross_unrealized - used)
+        return self.cross_wallet + self.cross_unrealized - used
 
     @property
     def withdrawable(self) -> Decimal:
@@ -69,12 +74,15 @@ class Margin:
             wallet=self._state.account.wallet,
             unrealized=_sum(self.unrealized(p) for p in held),
             position_margin=_sum(self.position_margin(p) for p in held),
-            order_margin=self.order_margin(),
+            order_margin=_sum(self.order_margin(s) for s in self._ordered()),
             maintenance=_sum(self.maintenance(p) for p in held),
             isolated_wallet=_sum(self.isolated_wallet(p) for p in isolated),
             isolated_margin=_sum(self.position_margin(p) for p in isolated),
             isolated_unrealized=_sum(self.unrealized(p) for p in isolated),
         )
+
+    def _ordered(self) -> set[str]:
+        return {order.symbol for order in self._state.orders.open_orders()}
 
     def mark(self, symbol: str) -> Decimal:
         return self._state.symbols[symbol].mark
@@ -89,9 +97,19 @@ class Margin:
         leverage = self._state.symbols[position.symbol].leverage
         return money(abs(self.notional(position)) / leverage)
 
-    def order_margin(self, symbol: str | None = None) -> Decimal:
-        """What open orders hold back; orders that can only reduce hold nothing."""
-        return _sum(self._held_by(order) for order in self._state.orders.open_orders(symbol))
+    def order_margin(self, symbol: str, side: str = BUY, notional: Decimal = ZERO) -> Decimal:
+        """What the symbol's open orders hold back, and one more order if given.
+
+        They may open up to the worse of "all buys fill" and "all sells fill", less what the
+        position has margin for already. Orders that can only reduce hold nothing.
+        """
+        wanted = {BUY: ZERO, SELL: ZERO}
+        wanted[side] += notional
+        for order in self._state.orders.open_orders(symbol):
+            if not order.reduce_only:
+                wanted[order.side] += order.remaining * order.price
+        leverage = self._state.symbols[symbol].leverage
+        return money(self._worst(symbol, wanted[BUY], wanted[SELL]) / leverage)
 
     def maintenance(self, position: Position) -> Decimal:
         notional = abs(self.notional(position))
@@ -121,10 +139,12 @@ class Margin:
         others = totals.cross_unrealized - self.unrealized(position)
         return totals.cross_wallet + others - (totals.maintenance - self.maintenance(position))
 
-    def _held_by(self, order: Order) -> Decimal:
-        if order.reduce_only:
-            return ZERO
-        return money(order.remaining * order.price / self._state.symbols[order.symbol].leverage)
+    def _worst(self, symbol: str, buys: Decimal, sells: Decimal) -> Decimal:
+        """The notional that could come on top. In hedge mode each side opens on its own."""
+        if self._state.account.hedge_mode:
+            return buys + sells
+        held = self.notional(self._state.position(symbol, BOTH))
+        return max(abs(held + buys), abs(held - sells), abs(held)) - abs(held)
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:

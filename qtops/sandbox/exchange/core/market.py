@@ -115,7 +115,12 @@ class Market:
         return on_tick(price, self._instruments[symbol].tick)
 
     def candles(
-        self, symbol: str, interval: str, window: tuple[int | None, int | None], limit: int, now: int
+        self,
+        symbol: str,
+        interval: str,
+        window: tuple[int | None, int | None],
+        limit: int,
+        now: int,
     ) -> list[Candle]:
         """Ascending candles; the newest `limit`, or the oldest from a given start on."""
         length = INTERVALS[interval]
@@ -126,6 +131,10 @@ class Market:
             oldest = -(-start // length)
             newest = min(newest, oldest + limit - 1)
         return [self._candle(symbol, n * length, length, now) for n in range(oldest, newest + 1)]
+
+    def day(self, symbol: str, now_ms: int) -> Candle:
+        """The last 24 hours as one candle."""
+        return self._candle(symbol, now_ms - DAY_MS + 1, DAY_MS, now_ms)
 
     def moments(
         self, symbol: str, window: tuple[int | None, int | None], limit: int, now_ms: int
@@ -165,4 +174,5 @@ def on_tick(price: Decimal, tick: Decimal) -> Decimal:
 
 
 def next_funding_ms(now_ms: int) -> int:
+    """Funding is every eight hours, at 00, 08 and 16 UTC."""
     return (now_ms // FUNDING_MS + 1) * FUNDING_MS

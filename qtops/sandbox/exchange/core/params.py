@@ -88,14 +88,14 @@ class Params:
         return value
 
     def window(self) -> tuple[int | None, int | None]:
-        """startTime and endTime; the wrong way round is -1023."""
+        """The times startTime and endTime; the wrong way round is -1023."""
         start, end = self.optional_integer("startTime"), self.optional_integer("endTime")
         if start is not None and end is not None and start > end:
             raise refuse(-1023)
         return start, end
 
     def order_reference(self) -> tuple[int | None, str | None]:
-        """orderId or origClientOrderId: one of them is needed, the number wins."""
+        """By orderId or origClientOrderId: one of them is needed, the number wins."""
         order_id, client_id = self.optional_integer("orderId"), self.optional("origClientOrderId")
         if order_id is None and client_id is None:
             raise missing_both("orderId", "origClientOrderId")

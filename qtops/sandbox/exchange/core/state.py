@@ -84,7 +84,7 @@ class State:
             *self.symbols.values(),
             *(change for changes in self.marks.values() for change in changes),
             *self.transfers,
-            *self.positions.values(),
+            *(p for p in self.positions.values() if p.update_ms),
             *self.orders.by_id.values(),
             *self.trades,
         ]

@@ -23,12 +23,13 @@ _KINDS: Final[dict[str, type[Record]]] = {
     kind.__name__: kind
     for kind in (Account, SymbolState, MarkChange, Transfer, Order, Trade, Position)
 }
+_TAG: Final = "record"
 _HINTS: Final = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
 
 
 def encode(record: Record) -> dict[str, Any]:
     """A record as JSON: its kind and its fields, decimals as text."""
-    row: dict[str, Any] = {"kind": type(record).__name__}
+    row: dict[str, Any] = {_TAG: type(record).__name__}
     for item in fields(record):
         value = getattr(record, item.name)
         row[item.name] = str(value) if isinstance(value, Decimal) else value
@@ -37,12 +38,12 @@ def encode(record: Record) -> dict[str, Any]:
 
 def decode(row: dict[str, Any]) -> Record:
     """The record `encode` wrote. Raises KeyError, TypeError or ValueError when it is not one."""
-    kind = row["kind"]
+    kind = row[_TAG]
     hints = _HINTS[kind]
-    values = {
+    values: dict[str, Any] = {
         name: Decimal(value) if hints[name] is Decimal else value
         for name, value in row.items()
-        if name != "kind"
+        if name != _TAG
     }
     return _KINDS[kind](**values)
 
@@ -54,8 +55,7 @@ class Journal:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = path.open("a+b")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = _open_alone(path)
         except OSError as error:
             raise HostError(
                 f"journal {path}: {error.strerror or error}",
@@ -96,3 +96,14 @@ class Journal:
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def _open_alone(path: Path) -> IO[bytes]:
+    """The file, locked against other processes. Raises OSError when it is in use."""
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file

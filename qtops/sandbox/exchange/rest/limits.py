@@ -1,4 +1,4 @@
-"""Request weight per address and order counts per account, in fixed windows of the venue's clock."""
+"""Request weight per address, order counts per account, in fixed windows of the venue's clock."""
 
 from dataclasses import dataclass, field
 

@@ -30,6 +30,7 @@ def totals_of(totals: Totals) -> Json:
 
 
 def asset_row(totals: Totals, update_ms: int) -> Json:
+    """The account's only asset."""
     return {
         "asset": ASSET,
         "walletBalance": cash(totals.wallet),
@@ -48,6 +49,7 @@ def asset_row(totals: Totals, update_ms: int) -> Json:
 
 
 def balance_row(totals: Totals, update_ms: int) -> Json:
+    """A row of balance, versions 2 and 3."""
     return {
         "accountAlias": "SgsRsAnDbOx",
         "asset": ASSET,

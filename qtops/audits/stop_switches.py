@@ -1,0 +1,196 @@
+"""Every stop switch operators know: its value, who honours it, what it does not cover."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from qtops.audits.permits import Budget
+from qtops.contracts.control import (
+    KILL_WIRE,
+    LEGACY_SWITCHES,
+    LEGACY_VARIABLES,
+    Mode,
+    mode_admits,
+    parse_kill,
+)
+from qtops.contracts.environment import Environment
+from qtops.contracts.registry import Key
+from qtops.contracts.vocabulary import TradingState
+from qtops.errors import DecodeError
+from qtops.ports import ControlReading, ControlStore, SendingOrder
+
+SWEEP_MS: Final = 5_000
+COMMANDS: Final = {
+    TradingState.ACTIVE: "off",
+    TradingState.REDUCING: "reduce",
+    TradingState.HALTED: "on",
+}
+_NOT_STOPPING: Final = frozenset({"", "0", "false", "no", "off", "none", "active", "normal"})
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRow:
+    """One switch. `honoured_by` empty: nobody here."""
+
+    switch: str
+    value: str
+    honoured_by: tuple[str, ...]
+    does_not_cover: str
+    is_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about the switches that an operator must know, and the command that settles it."""
+
+    text: str
+    next_command: str = ""
+
+
+@dataclass(slots=True)
+class Board:
+    """The trading state, who set it, and all switches."""
+
+    state: TradingState
+    why: str  # how the state follows when the key does not say it
+    epoch: str
+    by: str = ""
+    since_ms: int | None = None
+    reason: str = ""
+    rows: list[SwitchRow] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+
+
+def trading_state(raw: str | None) -> tuple[TradingState, str]:
+    """(state, why). Absent and unreadable are HALTED."""
+    if raw is None:
+        return TradingState.HALTED, "not set"
+    try:
+        return parse_kill(raw), ""
+    except DecodeError:
+        return TradingState.HALTED, f"unreadable: {raw[:20]!r}"
+
+
+def admitted_venues(mode: str) -> list[str]:
+    """The kinds of venue that orders may go to under this mode."""
+    return [venue.value for venue in Environment if mode_admits(mode, venue)]
+
+
+def read_board(reading: ControlReading, environ: Mapping[str, str], namespace: str) -> Board:
+    """Pure. `environ` is searched for the original's variables only."""
+    state, why = trading_state(reading.kill)
+    board = Board(state, why, reading.epoch or "0")
+    _attribute(board, reading)
+    board.rows = [
+        _kill_row(reading, namespace),
+        _mode_row(reading, namespace),
+        _lane_row(reading, namespace),
+        *_legacy_rows(reading, environ, namespace),
+    ]
+    _warn_of_legacy(board)
+    if reading.manual_lane is not None and reading.manual_lane_ttl_ms < 0:
+        lane = f"{namespace}:{Key.MANUAL_LANE.value.template}"
+        board.remarks.append(Remark(f"{lane} does not expire: the manual lane stays open"))
+    return board
+
+
+def _attribute(board: Board, reading: ControlReading) -> None:
+    """Who set the switch, if the record is about the value and epoch that hold now."""
+    record = reading.record
+    if not record:
+        return
+    same_value = record.get("value", "") == (reading.kill or "").strip().lower()
+    if not same_value or record.get("epoch", "") != (reading.epoch or ""):
+        text = "the switch was changed behind qtops' back: nobody is on record, permits stay valid"
+        board.remarks.append(Remark(text, f"qtops kill {COMMANDS[board.state]} --reason '…'"))
+        return
+    at_ms = record.get("at_ms", "")
+    board.by, board.reason = record.get("by", ""), record.get("reason", "")
+    board.since_ms = int(at_ms) if at_ms.isdecimal() else None
+
+
+def _readers(key: Key) -> tuple[str, ...]:
+    return tuple(service.value for service in key.value.readers)
+
+
+def _kill_row(reading: ControlReading, namespace: str) -> SwitchRow:
+    return SwitchRow(
+        f"{namespace}:{Key.KILL.value.template}",
+        reading.kill if reading.kill is not None else "not set",
+        _readers(Key.KILL),
+        "orders already sent; an operator's own reductions",
+        is_set=trading_state(reading.kill)[0] is not TradingState.ACTIVE,
+    )
+
+
+def _mode_row(reading: ControlReading, namespace: str) -> SwitchRow:
+    venues = ", ".join(admitted_venues(reading.mode or "")) or "no venue"
+    return SwitchRow(
+        f"{namespace}:{Key.MODE.value.template}",
+        reading.mode if reading.mode is not None else "not set",
+        _readers(Key.MODE),
+        f"orders to {venues}",
+        is_set=(reading.mode or "").strip().upper() == Mode.DRY_RUN,
+    )
+
+
+def _lane_row(reading: ControlReading, namespace: str) -> SwitchRow:
+    is_open = (reading.manual_lane or "").strip() == "1"
+    return SwitchRow(
+        f"{namespace}:{Key.MANUAL_LANE.value.template}",
+        "open" if is_open else "closed",
+        _readers(Key.MANUAL_LANE),
+        "automated plans",
+        is_set=not is_open,
+    )
+
+
+def _legacy_rows(
+    reading: ControlReading, environ: Mapping[str, str], namespace: str
+) -> list[SwitchRow]:
+    """What of the original's is lying around; none of it stops anything here."""
+    found = [
+        (f"{namespace}:{switch.name}", reading.legacy[switch.name], switch.once_read_by)
+        for switch in LEGACY_SWITCHES
+        if switch.name in reading.legacy
+    ]
+    found += [
+        (switch.name, environ[switch.name], switch.once_read_by)
+        for switch in LEGACY_VARIABLES
+        if switch.name in environ
+    ]
+    return [
+        SwitchRow(
+            name,
+            value,
+            (),
+            f"everything: it stops nothing here (once read by {reader})",
+            is_set=value.strip().lower() not in _NOT_STOPPING,
+        )
+        for name, value, reader in found
+    ]
+
+
+def _warn_of_legacy(board: Board) -> None:
+    """A set switch that stops nothing is dangerous while orders may leave."""
+    if board.state is TradingState.HALTED:
+        return
+    for row in board.rows:
+        if row.is_set and not row.honoured_by:
+            text = f"{row.switch} is set, but nobody here honours it; state is {board.state.value}"
+            board.remarks.append(Remark(text, "qtops kill on"))
+
+
+def kill_value(state: TradingState) -> str:
+    """How the state is written."""
+    return KILL_WIRE[state]
+
+
+async def orders_on_their_way(
+    store: ControlStore, budget: Budget
+) -> tuple[list[SendingOrder], bool]:
+    """Orders that were past the last look at the switch, and whether the search was cut short."""
+    found: list[SendingOrder] = []
+    async for page in budget.spend_on(store.sending(), "sending"):
+        found += page
+    return found, bool(budget.cut)
