@@ -45,11 +45,15 @@ class QtopsError(Exception):
 
 
 class UsageError(QtopsError):
+    """The command line is wrong."""
+
     code = "usage"
     exit_code = ExitCode.USAGE
 
 
 class ConfigError(QtopsError):
+    """A setting is missing, mistyped or contradictory."""
+
     code = "config"
 
 
@@ -65,10 +69,14 @@ class DecodeError(QtopsError):
 
 
 class CollaboratorError(QtopsError):
+    """Something we depend on failed."""
+
     code = "collaborator"
 
 
 class RedisError(CollaboratorError):
+    """Redis is unreachable, refused us or answered badly."""
+
     code = "redis"
 
 
@@ -115,19 +123,27 @@ class VenueError(CollaboratorError):
 
 
 class HostError(CollaboratorError):
+    """A process, file or service manager failed."""
+
     code = "host"
 
 
 class UnhealthyError(QtopsError):
+    """An audit or check found a fault."""
+
     code = "unhealthy"
     exit_code = ExitCode.UNHEALTHY
 
 
 class NoProofError(QtopsError):
+    """What was to be proven was not."""
+
     code = "no_proof"
     exit_code = ExitCode.NO_PROOF
 
 
 class RefusedError(QtopsError):
+    """A safety rule forbids it."""
+
     code = "refused"
     exit_code = ExitCode.REFUSED

@@ -183,8 +183,11 @@ class Settlement:
 class PlanStore(Protocol):
     """The executor's side of a plan: claim, write-ahead, settlement."""
 
-    async def claim(self, plan_id: str) -> tuple[int, Claim | None]:
-        """(now in Redis server µs, what an earlier delivery left)."""
+    async def claim(self, plan_id: str) -> tuple[int, Claim | None, int]:
+        """(now in Redis server µs, what an earlier delivery left, when Redis last restarted).
+
+        The last is in ms, 0 if it did not: claims of its last second may be lost.
+        """
         ...
 
     async def take_over(self, plan_id: str, claim: Claim) -> bool:
@@ -217,10 +220,6 @@ class PlanStore(Protocol):
 
     async def settle(self, settlement: Settlement) -> str:
         """`settled`, `already` (acknowledged only), `lost` or `book` (the book moved: retry)."""
-        ...
-
-    async def restarted_at_ms(self) -> int:
-        """When Redis last came up with another run id than the one we knew; 0 if it did not."""
         ...
 
 

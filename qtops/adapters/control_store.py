@@ -28,21 +28,21 @@ class RedisControlStore:
         self._names = link.names
 
     async def read(self) -> ControlReading:
-        """One round trip: the switches, the record, the original's switches, the lane's life."""
+        """The switches, the record, the original's switches, the lane's life."""
         own = [self._names.key(key) for key in _KEYS]
         legacy = [f"{self._names.namespace}:{switch.name}" for switch in LEGACY_SWITCHES]
+        now_ms = await self._link.now_ms()  # apart: a cluster's pipeline does not take TIME
         pipe = self._link.client.pipeline(transaction=False)
-        pipe.time()
         pipe.pttl(self._names.key(Key.MANUAL_LANE))
         pipe.hgetall(self._names.key(Key.KILL_RECORD))
         for key in (*own, *legacy):
             pipe.get(key)
         with self._link.guard():
             replies = await pipe.execute(raise_on_error=False)
-        (seconds, micros), lane_ttl, record, *values = replies
+        lane_ttl, record, *values = replies
         kill, epoch, mode, lane, *old = [_text(value) for value in values]
         return ControlReading(
-            now_ms=int(seconds) * 1000 + int(micros) // 1000,
+            now_ms=now_ms,
             kill=kill,
             epoch=epoch,
             mode=mode,

@@ -41,14 +41,29 @@ class RedisPlanStore:
     def _claim_key(self, plan_id: str) -> str:
         return self._names.key(Key.CLAIM, plan_id=plan_id)
 
-    async def claim(self, plan_id: str) -> tuple[int, Claim | None]:
+    async def claim(self, plan_id: str) -> tuple[int, Claim | None, int]:
         pipe = self._link.client.pipeline(transaction=False)
         pipe.time()
         pipe.hgetall(self._claim_key(plan_id))
+        pipe.info("server")
+        pipe.hgetall(self._names.key(Key.SERVER_RUN))
         with self._link.guard():
-            (seconds, micros), raw = await pipe.execute()
+            (seconds, micros), raw, info, seen = await pipe.execute()
+        now_us = int(seconds) * 1_000_000 + int(micros)
         claim = Claim.from_fields(decode_fields(raw)) if raw else None
-        return int(seconds) * 1_000_000 + int(micros), claim
+        restarted_ms = await self._restarted_ms(str(info["run_id"]), decode_fields(seen), now_us)
+        return now_us, claim, restarted_ms
+
+    async def _restarted_ms(self, run_id: str, seen: dict[str, str], now_us: int) -> int:
+        """When the server last came up with another run id than the one on record, in ms."""
+        if seen.get("run_id") == run_id:
+            return int(seen.get("since_ms") or 0)
+        # An empty record is a first start; data from before would have carried it along.
+        since_ms = now_us // 1000 if seen else 0
+        key = self._names.key(Key.SERVER_RUN)
+        with self._link.guard():
+            await self._link.client.hset(key, mapping={"run_id": run_id, "since_ms": str(since_ms)})
+        return since_ms
 
     async def take_over(self, plan_id: str, claim: Claim) -> bool:
         args = [claim.owner, str(claim.attempt), self._owner]
@@ -193,20 +208,6 @@ class RedisPlanStore:
             *flatten(s.result.to_fields()),
         ]
         return keys, args
-
-    async def restarted_at_ms(self) -> int:
-        key = self._names.key(Key.SERVER_RUN)
-        with self._link.guard():
-            info = await self._link.client.info("server")
-            stored = decode_fields(await self._link.client.hgetall(key))
-        run_id = str(info["run_id"])
-        if stored.get("run_id") == run_id:
-            return int(stored.get("since_ms") or 0)
-        # A first sight of an empty server is no restart; a changed id is one.
-        since_ms = await self._link.now_ms() if stored else 0
-        with self._link.guard():
-            await self._link.client.hset(key, mapping={"run_id": run_id, "since_ms": str(since_ms)})
-        return since_ms
 
 
 def _permit(raw: Any, gate: GateName, plan_id: str) -> Permit | DenyReason | None:

@@ -118,7 +118,7 @@ def _kill_row(reading: ControlReading, namespace: str) -> SwitchRow:
         f"{namespace}:{Key.KILL.value.template}",
         reading.kill if reading.kill is not None else "not set",
         _readers(Key.KILL),
-        "orders already sent; an operator's own reductions",
+        "orders already sent, manual reductions",
         is_set=trading_state(reading.kill)[0] is not TradingState.ACTIVE,
     )
 
@@ -164,7 +164,7 @@ def _legacy_rows(
             name,
             value,
             (),
-            f"everything: it stops nothing here (once read by {reader})",
+            f"everything (once read by {reader})",
             is_set=value.strip().lower() not in _NOT_STOPPING,
         )
         for name, value, reader in found

@@ -180,7 +180,7 @@ def _say_version(wanted: bool) -> None:  # noqa: FBT001  typer passes the value 
     raise typer.Exit
 
 
-def root(  # noqa: PLR0913  one parameter for each global option
+def root(
     *,
     profile: Annotated[
         str | None,

@@ -255,16 +255,22 @@ def _print_trail(out: Printer, trail: "PlanTrail", found: "PermitAudit", context
     for gate in trail.gates:
         for remark in gate.remarks:
             out.finding(Mark.WARN, f"{_LABELS[gate.gate.value]}: {remark}")
-    if trail.claim:
-        claim = trail.claim
-        out.line(f"claim {claim.state.value}, order {claim.client_order_id}, by {claim.owner}")
-    elif trail.claim_unreadable:
-        out.finding(Mark.WARN, "the executor's claim on this plan cannot be read")
-    else:
-        out.line("the executor holds no claim on this plan")
+    _print_claim(out, trail)
     if trail.partial:
         out.finding(Mark.UNKNOWN, "partial, the time was up: older decisions were not read")
     out.line(f"permit sources: {found.status}")
+
+
+def _print_claim(out: Printer, trail: "PlanTrail") -> None:
+    claim = trail.claim
+    if claim is None and trail.claim_unreadable:
+        out.finding(Mark.WARN, "the executor's claim on this plan cannot be read")
+    elif claim is None:
+        out.line("the executor holds no claim on this plan")
+    elif claim.client_order_id == "none":
+        out.line(f"claim {claim.state.value} without an order, by {claim.owner}")
+    else:
+        out.line(f"claim {claim.state.value}, order {claim.client_order_id}, by {claim.owner}")
 
 
 def _trail_row(gate: "GateTrail", now_ms: int) -> list[Cell]:

@@ -170,13 +170,13 @@ def _emit_dry_run(
     epoch = int(old or 0) + 1 if (old or "0").isdecimal() else None
     value = kill_value(state)
     change = ControlChange("kill", value, reading.kill or "", by, reading.now_ms, reason, epoch)
-    changes = {
+    record = {name: text for name, text in change.to_fields().items() if name != "switch"}
+    keys = {
         names.key(Key.KILL): (reading.kill, value),
         names.key(Key.KILL_EPOCH): (old, epoch),
-        names.key(Key.KILL_RECORD): (dict(reading.record) or None, "the record below"),
-        names.stream(Stream.CONTROL_AUDIT): (None, "one entry, the record below"),
+        names.key(Key.KILL_RECORD): (dict(reading.record) or None, record),
     }
-    emit_dry_run(env, SCHEMA, change, changes)
+    emit_dry_run(env, SCHEMA, change, keys, names.stream(Stream.CONTROL_AUDIT))
 
 
 def _emit_change(
@@ -207,7 +207,7 @@ def _emit_change(
     def text(out: Printer) -> None:
         old = f"{before.value} ({why})" if why else before.value
         detail = f"was {old}; {_EFFECTS[state.value]}; epoch {change.epoch}, by {change.by}"
-        out.verdict(_STATES[state.value], state.value, detail)
+        out.verdict(Mark.OK, state.value, detail)
         _print_orders(out, orders, change.at_ms, partial=partial)
 
     emit(env, CommandResult(SCHEMA, state.value, ExitCode.OK, payload, text))
@@ -279,5 +279,11 @@ def _attribution(board: "Board", now_ms: int) -> str:
 
 
 def _row(row: "SwitchRow") -> list[Cell]:
-    readers: Cell = ", ".join(row.honoured_by) or Tinted("nobody here", Mark.FAIL)
-    return [row.switch, row.value, readers, row.does_not_cover]
+    """The three gates together are called so; --json names each."""
+    readers = ", ".join(row.honoured_by).replace("governor, portfolio-gate, position-gate", "gates")
+    return [
+        row.switch,
+        row.value,
+        readers or Tinted("nobody here", Mark.FAIL),
+        row.does_not_cover,
+    ]

@@ -108,11 +108,8 @@ def _emit_dry_run(
 
     names = Names(env.settings().text("QTOPS_NAMESPACE"))
     change = ControlChange("mode", mode.value, reading.mode or "", by, reading.now_ms, reason)
-    changes = {
-        names.key(Key.MODE): (reading.mode, mode.value),
-        names.stream(Stream.CONTROL_AUDIT): (None, "one entry, the record below"),
-    }
-    emit_dry_run(env, SCHEMA, change, changes)
+    keys = {names.key(Key.MODE): (reading.mode, mode.value)}
+    emit_dry_run(env, SCHEMA, change, keys, names.stream(Stream.CONTROL_AUDIT))
 
 
 def _emit_change(env: AppContext, change: "ControlChange") -> None:

@@ -46,22 +46,27 @@ def _user() -> str:
 
 
 def emit_dry_run(
-    env: AppContext, schema: str, change: "ControlChange", changes: Mapping[str, tuple[Any, Any]]
+    env: AppContext,
+    schema: str,
+    change: "ControlChange",
+    keys: Mapping[str, tuple[Any, Any]],
+    stream: str,
 ) -> None:
-    """The exact change, key by key, from what to what. Nothing was written."""
-    rows = [{"name": name, "from": old, "to": new} for name, (old, new) in changes.items()]
-    fields = change.to_fields()
+    """The exact change: each key from what to what, and the entry the audit stream would get."""
+    rows = [{"name": name, "from": old, "to": new} for name, (old, new) in keys.items()]
+    entry = change.to_fields()
 
     def text(out: Printer) -> None:
         out.verdict(None, "dry run", "nothing was changed")
         for row in rows:
             out.line(f"{row['name']}: {_value(row['from'])} → {_value(row['to'])}")
-        for name, value in fields.items():
-            out.line(f"  {name}={value}")
+        out.line(f"{stream}: one entry more, {_value(entry)}")
 
-    payload = {"dry_run": True, "changes": rows, "record": fields}
+    payload = {"dry_run": True, "changes": rows, "appends": {"name": stream, "fields": entry}}
     emit(env, CommandResult(schema, "dry_run", ExitCode.OK, payload, text))
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={text}" for name, text in value.items())
     return "not set" if value is None else str(value)

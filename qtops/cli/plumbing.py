@@ -31,6 +31,9 @@ class Page:
 # To add a page, add a line.
 PAGES = (
     Page("docs/cli.md", "qtops.cli.reference:cli_reference"),
+    Page("docs/contracts.md", "qtops.cli.docs_contracts:contracts_markdown"),
+    Page("docs/execution.md", "qtops.cli.docs_contracts:execution_markdown"),
+    Page("docs/gates.md", "qtops.cli.docs_contracts:gates_markdown"),
     Page("docs/settings.md", "qtops.settings.reference:settings_reference"),
 )
 

@@ -6,7 +6,8 @@ from decimal import Context, Decimal, InvalidOperation
 from qtops.errors import DecodeError
 
 ZERO = Decimal(0)
-SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{2,30}(_[0-9]{6})?")
+# Letters of any script: the exchange lists symbols that are not spelled in Latin ones.
+SYMBOL_PATTERN = re.compile(r"[^\W_]{2,30}(_[0-9]{6})?")
 PLAN_ID_PATTERN = re.compile(r"[^{}:]{1,200}")
 # What arithmetic here keeps exactly (the decimal context has 28 digits) and no exchange exceeds.
 MAX_DIGITS = 28

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from qtops.contracts.control import Mode
 from qtops.contracts.decision import Allow, Decision, Deny
 from qtops.contracts.facts import Facts, Known, Reservation
 from qtops.contracts.plan import Plan
 from qtops.contracts.values import ZERO, fmt_decimal
 from qtops.contracts.vocabulary import DenyReason, FactName, GateName, Side
-from qtops.gates.base import OPENS, Check, Gate, Need, known
+from qtops.gates.base import ALL, OPENS, Check, Gate, Need, known
 from qtops.gates.common import COMMON_CHECKS
 
 HOUR_MS = 3_600_000
@@ -39,6 +40,7 @@ def _age(limits: GovernorLimits) -> int:
     return limits.max_input_age_ms
 
 
+_CONTROL: Need[GovernorLimits] = Need(FactName.CONTROL, DenyReason.CONTROL_UNKNOWN, verifies=True)
 _PORTFOLIO: Need[GovernorLimits] = Need(
     FactName.PORTFOLIO, DenyReason.POSITIONS_UNKNOWN, max_age_ms=_age
 )
@@ -82,6 +84,16 @@ def _counts(reservation: Reservation, now_ms: int, seen_until_ms: int) -> bool:
     if reservation.state == "filled":
         return seen_until_ms <= reservation.filled_at_ms
     return True
+
+
+def mode_lets_orders_out(
+    plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits
+) -> Deny | None:
+    """DRY_RUN is the mode in which no order leaves at all; the executor checks the venue too."""
+    mode = known(facts.control).mode
+    if mode.strip().upper() == Mode.DRY_RUN:
+        return Deny(DenyReason.MODE_FORBIDS, mode)
+    return None
 
 
 def nothing_unresolved(
@@ -209,6 +221,7 @@ GOVERNOR: Gate[GovernorLimits] = Gate(
     name=GateName.GOVERNOR,
     checks=(
         *COMMON_CHECKS,
+        Check(mode_lets_orders_out, ALL, (_CONTROL,)),
         Check(nothing_unresolved, OPENS, (_RESERVATIONS,)),
         Check(symbol_cooled_down, OPENS, (_RESERVATIONS, _COOLDOWN)),
         Check(open_rate_within, OPENS, (_HISTORY,)),

@@ -106,8 +106,7 @@ def _findings(payload: Mapping[str, Any]) -> Iterator[Finding]:
     services = payload["services"]
     for finished in payload["rounds"]:
         if finished["verdict"] == "FAILED":
-            follow = "audit permits --plan-id" if finished["missing_permits"] else "trace"
-            command = f"qtops {follow} {shlex.quote(finished['plan_id'])}"
+            command = f"qtops audit permits --plan-id {shlex.quote(finished['plan_id'])}"
             text = f"round {finished['round']} ({finished['symbol']}): {finished['reason']}"
             yield Finding("broken", text, command)
     for name, alive in services.items():
@@ -116,18 +115,18 @@ def _findings(payload: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding("broken", text, f"qtops run {shlex.quote(name)}")
     if not payload["bridge_resumed"]:
         text = "the intent bridge was still paused at the end; the lease lapses by itself"
-        yield Finding("broken", text, "qtops health")
+        yield Finding("broken", text, "qtops kill status")
     run, asked = payload["rounds_run"], payload["rounds_requested"]
     if run < asked:
         text = f"{run} of {asked} rounds were run: no more symbols are allowed"
-        yield Finding("attention", text, "qtops proof allowlist")
+        yield Finding("attention", text, "qtops config show INTENT_EXECUTOR_ALLOWLIST")
 
 
 def _check(finished: Mapping[str, Any]) -> Check:
     number, plan_id = finished["round"], shlex.quote(finished["plan_id"])
     if finished["verdict"] == "FAILED":
-        claim = f"Round {number}: shows each hop of the plan and the first that refused or lost it"
-        return Check(claim, f"qtops trace {plan_id}")
+        claim = f"Round {number}: shows which gates permitted the plan, refused it or fell silent"
+        return Check(claim, f"qtops audit permits --plan-id {plan_id}")
     command = f"qtops proof order-id --plan-id {plan_id}"
     if finished["order_id"]:
         return Check(f"Round {number}: must find order {finished['order_id']} (exit 0)", command)

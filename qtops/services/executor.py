@@ -48,12 +48,12 @@ class Executor:
                 hint="switch the position mode at the exchange while it is flat",
             )
         await self._load_filters()
-        self._ctx.restarted_ms = await self._ctx.store.restarted_at_ms()
+        await self._ctx.store.claim("-")  # puts the Redis server's run id on record
         await self._feed.start()
         self._background = [
             asyncio.create_task(self._follow_decisions()),
             asyncio.create_task(self._repeat(self._load_filters, FILTERS_EVERY_S)),
-            asyncio.create_task(self._repeat(self._housekeeping, CLOCK_EVERY_S)),
+            asyncio.create_task(self._repeat(self._sync_clock, CLOCK_EVERY_S)),
         ]
 
     async def _until_it_answers(self, question: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -67,9 +67,8 @@ class Executor:
     async def _load_filters(self) -> None:
         self._ctx.filters = await self._until_it_answers(self._ctx.venue.filters)
 
-    async def _housekeeping(self) -> None:
+    async def _sync_clock(self) -> None:
         await self._until_it_answers(self._ctx.venue.sync_clock)
-        self._ctx.restarted_ms = await self._ctx.store.restarted_at_ms()
 
     async def _repeat(self, work: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
         while True:
@@ -155,7 +154,7 @@ class Executor:
             plan_id = parse_plan_id(text.get("plan_id", ""))
         except DecodeError:
             return None
-        now_us, claim = await self._ctx.store.claim(plan_id)
+        now_us, claim, _ = await self._ctx.store.claim(plan_id)
         if claim is not None or plan_id in self._running:
             return None
         return Result(

@@ -51,7 +51,7 @@ class ExecutorLimits:
 
 @dataclass(slots=True)
 class ExecutorContext:
-    """What every plan's run shares. The executor refreshes `filters` and `restarted_ms`."""
+    """What every plan's run shares. The executor refreshes `filters`."""
 
     store: PlanStore
     venue: Venue
@@ -61,7 +61,6 @@ class ExecutorContext:
     metrics: ExecutorMetrics
     sending: asyncio.Semaphore
     filters: dict[str, Filters] = field(default_factory=dict)
-    restarted_ms: int = 0
     failpoint: Failpoint = no_failpoint
 
 
@@ -93,9 +92,9 @@ class PlanRun:
     async def run(self) -> None:
         """Drive the plan to its one result. Raises LostClaimError when it is not ours to finish."""
         self._ctx.failpoint(Step.RECEIVED)
-        now_us, claim = await self._ctx.store.claim(self.plan.plan_id)
+        now_us, claim, restarted_ms = await self._ctx.store.claim(self.plan.plan_id)
         self._anchor = (now_us, self._ctx.clock.monotonic_ms())
-        suspicious, fence_ms = self._suspicion(now_us // 1000)
+        suspicious, fence_ms = self._suspicion(now_us // 1000, restarted_ms)
         if claim is None:
             age_ms = 0 if suspicious else now_us // 1000 - self._delivery.entry_ms
             denial = check_plan(self.plan, age_ms, self._ctx.limits.admission)
@@ -117,13 +116,12 @@ class PlanRun:
         self.claimed = True
         self._seen.permits = kept_permits(claim, self.plan.plan_id)
 
-    def _suspicion(self, now_ms: int) -> tuple[bool, int]:
+    def _suspicion(self, now_ms: int, restarted_ms: int) -> tuple[bool, int]:
         """Whether an earlier life may have sent this plan without leaving a claim.
 
         Also until when (exchange's clock) such a request could still land: it can have left at the
         latest when Redis went away with the claim.
         """
-        restarted_ms = self._ctx.restarted_ms
         if not restarted_ms or now_ms - restarted_ms >= RESTART_SUSPICION_MS:
             return self._delivery.count > 1, 0
         window_ms = self._ctx.venue.recv_window_ms + ex.CLOCK_BOUND_MS
@@ -167,10 +165,11 @@ class PlanRun:
                     if await self._ctx.store.admit(plan, reading, self.order_id):
                         return self._admitted(verdict)
                     continue  # something changed between the reading and the script: read again
-                waiter.expect(verdict.missing)
                 left_ms = deadline - self._ctx.clock.monotonic_ms()
-                if left_ms <= 0 or not await waiter.wait(left_ms / 1000):
+                if left_ms <= 0:
                     return ex.Refused(_missing(verdict))
+                waiter.expect(verdict.missing)
+                await waiter.wait(left_ms / 1000)  # woken or not, the permits are read once more
 
     def _admitted(self, verdict: Admit) -> ex.Event:
         self._seen.permits = verdict.permits

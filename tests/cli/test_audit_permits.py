@@ -111,11 +111,10 @@ def test_the_verdict_comes_first_then_the_table_then_what_to_do(db, audit):
     db.set("quantum:permit:x:p26:y", "1", ex=60)
     lines = audit().out.splitlines()
     assert lines[0].startswith("✓ operational   3 of 3 permit sources active   ")
-    assert lines[2].split() == "source live allow deny 15m oldest newest gate".split()
-    assert lines[4].split() == ["governor", "1", "1", "0", "0", "\N{EN DASH}"] + [
-        "\N{EN DASH}",
-        "alive",
-    ]
+    titles = ["source", "live", "allow", "deny", "15m", "oldest", "newest", "gate"]
+    assert lines[2].split() == titles
+    dash = "\N{EN DASH}"
+    assert lines[4].split() == ["governor", "1", "1", "0", "0", dash, dash, "alive"]
     assert lines[-3:] == [
         "  ! 1 permit without expiry: quantum:permit:p33:p1",
         "    qtops audit permits --plan-id p1",
@@ -209,6 +208,10 @@ def test_a_plan_is_joined(db, audit):
     }
     assert plan["claim"]["client_order_id"] == "qt-1"
     assert "permits" not in plan["claim"]
+    db.hset("quantum:exec:claim:p1", "client_order_id", "none")
+    assert "  claim done without an order, by executor@h\n" in audit("--plan-id", "p1").out
+    db.hdel("quantum:exec:claim:p1", "state")
+    assert "claim on this plan cannot be read" in audit("--plan-id", "p1").out
 
 
 def test_a_plan_with_all_three_is_fine(db, audit):

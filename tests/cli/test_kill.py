@@ -162,15 +162,11 @@ def test_dry_run_prints_the_exact_change_and_changes_nothing(db, kill, word):
         {"name": "quantum:kill", "from": "0", "to": value},
         {"name": "quantum:kill:epoch", "from": "6", "to": 7},
     ]
-    assert document["record"] | {"at_ms": ""} == {
-        "switch": "kill",
-        "value": value,
-        "previous": "0",
-        "epoch": "7",
-        "by": "ops",
-        "at_ms": "",
-        "reason": "",
-    }
+    entry = document["appends"]["fields"]
+    record = {"value": value, "previous": "0", "epoch": "7", "by": "ops", "reason": ""}
+    assert document["appends"]["name"] == AUDIT
+    assert entry == record | {"switch": "kill", "at_ms": entry["at_ms"]}
+    assert document["changes"][2]["to"] == record | {"at_ms": entry["at_ms"]}
     assert snapshot(db) == before
 
 
@@ -222,7 +218,7 @@ def test_the_document_of_the_status(db, kill):
         "value": "0",
         "set": False,
         "honoured_by": ["governor", "portfolio-gate", "position-gate", "executor"],
-        "does_not_cover": "orders already sent; an operator's own reductions",
+        "does_not_cover": "orders already sent, manual reductions",
     }
 
 

@@ -51,16 +51,23 @@ class Machine:
             timeout=50,
         )
 
-    def begin(self, *argv, **more):
-        return subprocess.Popen(
-            [*QTOPS, *argv],
+    @contextmanager
+    def begin(self, *argv, program=QTOPS, **more):
+        """A command that goes on; it does not outlive the block."""
+        with subprocess.Popen(
+            [*program, *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.work,
             env=self.environ(**more),
-        )
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
     @contextmanager
     def up(self, *argv, **more):
@@ -196,11 +203,13 @@ def test_a_service_that_dies_is_reported_and_the_rest_goes_on(machine):
         os.kill(told["pids"]["governor"], signal.SIGKILL)
         line = process.stderr.readline()
         assert line == "! warning:   governor was killed by SIGKILL; it stays down\n"
-        run = machine.qtops("sandbox", "status")
+        run = machine.qtops("sandbox", "status", "--json")
         assert run.returncode == 2
-        assert "governor    –  was killed by SIGKILL" in run.stdout.replace("  –", "–").replace(
-            "–", "    –"
-        )
+        status = json.loads(run.stdout)
+        assert (status["status"], status["ended"]) == ("degraded", {"governor": -9})
+        table = machine.qtops("sandbox", "status").stdout
+        assert "was killed by SIGKILL" in table
+        assert table.startswith("✗ degraded")
         process.terminate()
         assert process.wait() == 0
 
@@ -439,22 +448,48 @@ def test_the_global_option_is_not_for_sandbox_commands(machine):
     assert machine.is_clean()
 
 
-def test_a_terminated_command_takes_its_throw_away_sandbox_along(machine):
-    with machine.begin("--sandbox", "--json", "run", "governor") as process:
-        assert json.loads(process.stdout.readline())["service"] == "governor"
+def test_a_terminated_service_takes_its_throw_away_sandbox_along(machine):
+    with machine.begin("--sandbox", "--json", "run", "snapshots") as process:
+        assert json.loads(process.stdout.readline())["service"] == "snapshots"
         process.terminate()
         out, err = process.communicate()
     assert (process.returncode, out) == (0, ""), err
     assert machine.is_clean()
 
 
-def test_a_service_with_two_lives_keeps_one_sandbox(machine):
-    """A signal between commands: SIGTERM while `config show` prints is 130 and cleans up."""
+WAITING = """
+import sys, time
+from types import ModuleType
+from qtops.cli.app import Part
+from qtops.cli.main import main
+from qtops.cli.options import command_group
+app = command_group()
+@app.command()
+def wait() -> None:
+    print('ready', flush=True)
+    time.sleep(60)
+sys.modules['waiting'] = ModuleType('waiting')
+sys.modules['waiting'].app = app
+sys.exit(main(['--sandbox', 'wait'], parts=[Part('wait', 'waiting', 'x', leaf=True)]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_command_takes_its_throw_away_sandbox_along(machine, number):
+    with machine.begin(program=[sys.executable, "-c", WAITING]) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.communicate() == ("", "interrupted: stopped by the operator\n")
+    assert process.returncode == 130
+    assert machine.is_clean()
+
+
+def test_a_signal_while_the_throw_away_sandbox_starts_leaves_nothing(machine):
     with machine.begin("--sandbox", "config", "show") as process:
         while not list(machine.home.glob("**/logs/governor.log")):
             assert process.poll() is None
             select.select([], [], [], 0.005)
         process.terminate()
-        process.communicate()
+        assert process.communicate() == ("", "interrupted: stopped by the operator\n")
     assert process.returncode == 130
     assert machine.is_clean()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from qtops.contracts.vocabulary import DenyReason, Side, TradingState
+from qtops.contracts.vocabulary import Action, DenyReason, Side, TradingState
 from qtops.gates.governor import GovernorLimits
 from tests.gates.rows_common import Row, common_rows
 from tests.strategies import (
@@ -68,6 +68,17 @@ def _cooldown_rows():
                 reservation(**mine, state="admitted", side=Side.SELL, reduce_only=True)
             ),
         ),
+    }
+
+
+def _mode_rows():
+    dry = {"control": control(mode="dry_run")}
+    half = close(action=Action.PARTIAL_50, quantity=D(5))
+    return {
+        "an-open-in-a-dry-run": opens(DenyReason.MODE_FORBIDS, **dry),
+        "a-close-in-a-dry-run": Row(close(), facts(**dry), DenyReason.MODE_FORBIDS),
+        "a-half-in-a-dry-run": Row(half, facts(**dry), DenyReason.MODE_FORBIDS),
+        "an-open-in-no-mode": opens("0.002", control=control(mode="")),
     }
 
 
@@ -238,6 +249,7 @@ def _bypass_rows():
 ROWS = {
     **common_rows(),
     **_cooldown_rows(),
+    **_mode_rows(),
     **_unresolved_rows(),
     **_rate_rows(),
     **_trade_rows(),

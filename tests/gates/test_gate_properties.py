@@ -192,7 +192,7 @@ def tight_and_loose(one, two):
 
 @each_gate
 @given(data=st.data(), plan=gate_plans(), facts=some_worlds)
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_tighter_limits_never_allow_more(name, data, plan, facts):
     gate, limits = GATES[name]
     tight, loose = tight_and_loose(data.draw(limits), data.draw(limits))

@@ -96,10 +96,10 @@ def test_every_finding_names_its_next_command_and_the_worst_comes_first():
     assert [f.state for f in found] == ["broken"] * 4 + ["attention"]
     assert [f.command for f in found] == [
         f"qtops audit permits --plan-id exit_hardproof_ETHUSDT_R1_{s.STAMP}",
-        f"qtops trace exit_hardproof_ETHUSDT_R2_{s.STAMP}",
+        f"qtops audit permits --plan-id exit_hardproof_ETHUSDT_R2_{s.STAMP}",
         "qtops run governor",
-        "qtops health",
-        "qtops proof allowlist",
+        "qtops kill status",
+        "qtops config show INTENT_EXECUTOR_ALLOWLIST",
     ]
     assert found[-1].text == "2 of 5 rounds were run: no more symbols are allowed"
 
@@ -111,7 +111,7 @@ def test_each_round_can_be_checked_without_the_report():
     assert filled.claim == "Round 1: must find order 633416228 (exit 0)"
     assert filled.command == f"qtops proof order-id --plan-id exit_hardproof_TRXUSDT_R1_{s.STAMP}"
     assert refused.claim == "Round 2: must find no executed order (exit 3)"
-    assert failed.command == f"qtops trace exit_hardproof_ETHUSDT_R3_{s.STAMP}"
+    assert failed.command == f"qtops audit permits --plan-id exit_hardproof_ETHUSDT_R3_{s.STAMP}"
 
 
 def test_a_command_survives_a_hostile_plan_id():

@@ -15,13 +15,13 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 import structlog
-from qtops.sandbox.exchange.server import serve
 
 from qtops.adapters.proof_bench import RedisBench
 from qtops.contracts.plan import client_order_id
 from qtops.contracts.registry import Key, Names, Service, Stream
 from qtops.contracts.result import Result
 from qtops.sandbox.exchange.scenario import load_scenario
+from qtops.sandbox.exchange.server import serve
 from qtops.sandbox.redis_server import EmbeddedRedis
 from qtops.settings.load import load_settings
 from qtops.settings.model import Settings
@@ -99,8 +99,8 @@ class System:
         assert found is not None, f"no result for {plan_id}"
         return found
 
-    async def control(self, method: str, path: str, **body: Any) -> Any:
-        answer = await self.http.request(method, f"/sandbox/v1/{path}", json=body or None)
+    async def control(self, verb: str, what: str, /, **body: Any) -> Any:
+        answer = await self.http.request(verb, f"/sandbox/v1/{what}", json=body or None)
         answer.raise_for_status()
         return answer.json()
 

@@ -65,9 +65,11 @@ async def _forge(system: System, plan_id: str, change) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        pytest.param(lambda p: {**p, "quantity": "999"}, "permit_forged", id="edited"),
+        pytest.param(lambda p: {**p, "symbol": "BTCUSDT"}, "permit_forged", id="edited"),
         pytest.param(lambda p: {**p, "plan_id": "other"}, "permit_forged", id="for another plan"),
-        pytest.param(lambda p: {**p, "expires_at_ms": 9e15}, "permit_forged", id="prolonged"),
+        pytest.param(
+            lambda p: {**p, "expires_at_ms": 9_000_000_000_000}, "permit_forged", id="prolonged"
+        ),
         pytest.param(lambda p: None, "permit_missing:governor", id="expired"),
         pytest.param(lambda p: 1, "permit_forged", id="the bare 1"),
         pytest.param(lambda p: "{", "permit_unreadable", id="garbage"),

@@ -1,6 +1,8 @@
 """Every kind of fault over real HTTP, and what it leaves behind."""
 
+import socket
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -28,7 +30,9 @@ def arm(live, kind, **more):
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_no_answer(live, what, when):
     arm(live, f"{what}_{when}_execute", **({"value": 60_000} if what == "timeout" else {}))
-    expected = httpx.ReadTimeout if what == "timeout" else (httpx.RemoteProtocolError, httpx.ReadError)
+    expected = (
+        httpx.ReadTimeout if what == "timeout" else (httpx.RemoteProtocolError, httpx.ReadError)
+    )
     live.http.timeout = httpx.Timeout(0.3)
     with pytest.raises(expected):
         sell(live)
@@ -47,21 +51,22 @@ def test_a_timeout_ends_without_an_answer(live):
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "status", "code", "text", "count"),
+    ("kind", "value", "expected"),
     [
-        ("unknown_503_executed", None, 503, -1000, "Unknown error, please check", 1),
-        ("unknown_503_not_executed", None, 503, -1000, "Unknown error, please check", 0),
-        ("unavailable_503", None, 503, -1001, "Service Unavailable.", 0),
-        ("rate_limit_429", None, 429, -1003, "Too many requests", 0),
-        ("rate_limit_429", 7, 429, -1003, "Too many requests", 0),
-        ("ban_418", None, 418, -1003, "IP banned until", 0),
-        ("ban_418", 9, 418, -1003, "IP banned until", 0),
-        ("error", -2019, 400, -2019, "Margin is insufficient.", 0),
-        ("error", -1007, 408, -1007, "execution status unknown", 0),
-        ("error", -4321, 400, -4321, "", 0),
+        ("unknown_503_executed", None, (503, -1000, "Unknown error, please check", 1)),
+        ("unknown_503_not_executed", None, (503, -1000, "Unknown error, please check", 0)),
+        ("unavailable_503", None, (503, -1001, "Service Unavailable.", 0)),
+        ("rate_limit_429", None, (429, -1003, "Too many requests", 0)),
+        ("rate_limit_429", 7, (429, -1003, "Too many requests", 0)),
+        ("ban_418", None, (418, -1003, "IP banned until", 0)),
+        ("ban_418", 9, (418, -1003, "IP banned until", 0)),
+        ("error", -2019, (400, -2019, "Margin is insufficient.", 0)),
+        ("error", -1007, (408, -1007, "execution status unknown", 0)),
+        ("error", -4321, (400, -4321, "", 0)),
     ],
 )
-def test_an_answer_that_says_no(live, kind, value, status, code, text, count):
+def test_an_answer_that_says_no(live, kind, value, expected):
+    status, code, text, count = expected
     arm(live, kind, value=value)
     response = sell(live)
     assert (response.status_code, response.json()["code"]) == (status, code)
@@ -122,8 +127,6 @@ def test_a_held_client_does_not_delay_the_shutdown():
         http.post("/sandbox/v1/faults", json={**body, "path": "/fapi/v1/time"})
         with pytest.raises(httpx.ReadTimeout):
             http.get("/fapi/v1/time", timeout=0.1)
-        import socket
-
         host, port = url.removeprefix("http://").split(":")
         http.post("/sandbox/v1/faults", json={**body, "path": "/fapi/v1/time"})
         held = socket.create_connection((host, int(port)))
@@ -132,8 +135,5 @@ def test_a_held_client_does_not_delay_the_shutdown():
             pass
         started = time.monotonic()
     assert time.monotonic() - started < 2
-    try:
+    with held, suppress(ConnectionResetError):
         assert held.recv(100) == b""
-    except ConnectionResetError:
-        pass
-    held.close()

@@ -16,7 +16,8 @@ def start():
 @pytest.fixture
 def venue(venue):
     """The clock stands still, so that no window ends during a test."""
-    venue.now_ms = lambda moment=venue.now_ms() // 60_000 * 60_000 + 1000: moment
+    moment = venue.now_ms() // 60_000 * 60_000 + 1000
+    venue.now_ms = lambda: moment
     return venue
 
 
@@ -58,7 +59,10 @@ async def test_refused_orders_carry_the_counts_too(api, signing):
 
 async def test_published_limits_are_the_enforced_ones(api, signing):
     told = (await api.public("/v1/exchangeInfo")).json()["rateLimits"]
-    limits = {f"{row['rateLimitType']}/{row['intervalNum']}{row['interval']}": row["limit"] for row in told}
+    limits = {
+        f"{row['rateLimitType']}/{row['intervalNum']}{row['interval']}": row["limit"]
+        for row in told
+    }
     assert limits == {"REQUEST_WEIGHT/1MINUTE": 20, "ORDERS/1MINUTE": 4, "ORDERS/10SECOND": 3}
     assert (await api.signed("GET", "/v1/rateLimit/order")).json() == told[1:]
 

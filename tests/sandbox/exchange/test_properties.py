@@ -19,9 +19,7 @@ SIDES = st.sampled_from(["BUY", "SELL"])
 QUANTITIES = st.integers(1, 40_000).map(lambda n: D(n) / 1000)
 PRICES = st.integers(280_000, 310_000).map(lambda n: D(n) / 100)
 SHARES = st.sampled_from([D(1), D(1), D("0.4")])
-PLACING = st.tuples(
-    st.just("place"), SIDES, QUANTITIES, st.none() | PRICES, st.booleans(), SHARES
-)
+PLACING = st.tuples(st.just("place"), SIDES, QUANTITIES, st.none() | PRICES, st.booleans(), SHARES)
 STEPS = st.one_of(
     PLACING,
     st.tuples(st.just("mark"), PRICES),

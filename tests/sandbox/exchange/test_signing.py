@@ -8,10 +8,10 @@ from qtops.sandbox.exchange.rest.auth import Authenticator, signature_of
 from tests.sandbox.exchange.conftest import HEADERS, KEY, SECRET, now_ms, signed_query
 
 DOCS_SECRET = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
+FIRST = "symbol=BTCUSDT&side=BUY&type=LIMIT"
 VECTORS = [
     (
-        "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC"
-        "&recvWindow=5000&timestamp=1591702613943",
+        f"{FIRST}&quantity=1&price=9000&timeInForce=GTC&recvWindow=5000&timestamp=1591702613943",
         "",
         "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9",
     ),
@@ -120,9 +120,7 @@ async def test_parameters_may_come_in_the_body_or_in_both(api):
 async def test_percent_encoded_bytes_are_signed_as_sent(api):
     query = f"symbol=ETHUSDT&origClientOrderId=a%3Ab&timestamp={now_ms()}"
     signature = signature_of(SECRET, query, "")
-    response = await api.http.get(
-        f"/fapi/v1/order?{query}&signature={signature}", headers=HEADERS
-    )
+    response = await api.http.get(f"/fapi/v1/order?{query}&signature={signature}", headers=HEADERS)
     assert response.json()["code"] == -2013
 
 
