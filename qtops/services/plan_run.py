@@ -185,9 +185,11 @@ class PlanRun:
         filters = self._ctx.filters.get(plan.symbol)
         if filters is None:
             return ex.Refused(f"{DenyReason.FILTERS_UNKNOWN.value}:{plan.symbol}")
-        mark = await self._ctx.store.mark_price(plan.symbol)
+        mark = None
         if plan.reduce_only:
             self._seen.position_before = await self._position_now()
+        else:
+            mark = await self._ctx.store.mark_price(plan.symbol)
         send = SendFacts(self._seen.position_before, filters, mark)
         if GateName.POSITION not in self._seen.permits:
             return ex.Refused(f"{DenyReason.PERMIT_UNREADABLE.value}:the claim kept no permits")
