@@ -170,7 +170,7 @@ def _emit(env: AppContext, proof: "ExitProof", artifacts: "Artifacts") -> None:
         )
         out.table(_COLUMNS, [_row(r) for r in payload["rounds"]])
         _findings(out, payload)
-        out.line(f"  report   {artifacts.html}")
+        out.line(f"report   {artifacts.html}")
 
     status = "proven" if proof.proven else "not_proven"
     code = ExitCode.OK if proof.proven else ExitCode.NO_PROOF
@@ -214,12 +214,16 @@ def _tenths(ms: str | None) -> str | None:
 def _summary(payload: dict[str, Any]) -> str:
     counts = payload["counts"]
     parts = [
-        f"{counts['FILLED']} exits filled",
-        f"{counts['REJECTED_EXPECTED']} negative controls refused as expected",
+        f"{_many(counts['FILLED'], 'exit')} filled",
+        f"{_many(counts['REJECTED_EXPECTED'], 'negative control')} refused as expected",
     ]
     if counts["FAILED"]:
-        parts.insert(0, f"{counts['FAILED']} rounds failed")
+        parts.insert(0, f"{_many(counts['FAILED'], 'round')} failed")
     return ", ".join(parts)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _findings(out: Printer, payload: dict[str, Any]) -> None:
@@ -238,8 +242,8 @@ def _findings(out: Printer, payload: dict[str, Any]) -> None:
         asked, run = payload["rounds_requested"], payload["rounds_run"]
         out.finding(Mark.WARN, f"{run} of {asked} rounds: no more symbols are allowed")
     if payload["counts"]["FAILED"] == 0:
-        out.line("  the exchange agrees with every result")
+        out.line("the exchange agrees with every result")
     if payload["bridge_resumed"]:
-        out.line("  intent bridge resumed")
+        out.line("intent bridge resumed")
     else:
-        out.finding(Mark.FAIL, "the intent bridge is still paused", "qtops proof exit --help")
+        out.finding(Mark.FAIL, "the intent bridge is still paused; its lease lapses by itself")

@@ -87,10 +87,11 @@ def _hooks(env: AppContext) -> Hooks:
         if done == total:
             progress.__exit__(None, None, None)
 
-    return Hooks(_arm, _disarm, report, step)
+    return Hooks(arm, _disarm, report, step)
 
 
-async def _arm(redis_url: str, namespace: str) -> None:
+async def arm(redis_url: str, namespace: str) -> None:
+    """The control state of a fresh sandbox: kill switch off, mode TESTNET."""
     from qtops.wiring import arm_sandbox
 
     await arm_sandbox(_bare_settings(redis_url, namespace))

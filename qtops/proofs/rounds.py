@@ -174,7 +174,7 @@ def timeline(seen: RoundEvidence) -> dict[str, Decimal]:
     for record in seen.decisions:
         if record.decided_at_us:
             hops[SHORT[GateName(record.gate)]] = record.decided_at_us
-    if hops:
+    if len(hops) == len(GateName):
         hops["permits"] = max(hops.values())
     if seen.result is not None:
         recorded = seen.result.details.get("hops_us")

@@ -18,6 +18,7 @@ from qtops.ports import DecisionFeed, Delivery, Inbox
 from qtops.services.gate_service import lane_of
 from qtops.services.loop import ServiceLoop
 from qtops.services.plan_run import ExecutorContext, LostClaimError, PlanRun
+from qtops.services.tasks import cancel_and_wait
 
 FILTERS_EVERY_S = 3600.0
 VENUE_RETRY_S = 1.0
@@ -169,8 +170,7 @@ class Executor:
 
     async def drain(self) -> None:
         """Finish plans that hold a claim; let go of those that only wait for permits."""
-        for task in self._background:
-            task.cancel()
+        await cancel_and_wait(self._background)
         for task, run in list(self._running.values()):
             if not run.claimed:
                 task.cancel()

@@ -11,6 +11,7 @@ import structlog
 from qtops.errors import RedisError
 from qtops.ports import Clock, Delivery, Heartbeats, Inbox
 from qtops.services.metrics import LoopMetrics
+from qtops.services.tasks import cancel_and_wait
 
 BATCH = 100
 BLOCK_MS = 5_000
@@ -18,6 +19,7 @@ RECLAIM_EVERY_S = 5.0
 RECLAIM_IDLE_MS = 15_000  # longer than any batch takes, far shorter than a plan's life
 BEAT_EVERY_S = 5.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
+HANDLE_RETRIES_S = (0.02, 0.1, 0.5, 1.0)
 
 
 class Handler(Protocol):
@@ -50,7 +52,7 @@ class Progress:
 class ServiceLoop:
     """Runs one handler over its inboxes until `stop` is set; survives a Redis that comes and goes.
 
-    A batch that failed stays pending: the next reclaim hands it out again, counted as seen before.
+    A batch that failed for good stays pending: the reclaim hands it out again, as seen before.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class ServiceLoop:
         self._clock = clock
         self._metrics = metrics
         self._progress = Progress()
+        self._in_hand: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("qtops.loop")
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -83,13 +86,14 @@ class ServiceLoop:
         ]
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (stopping, *tasks):
-            task.cancel()
-        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+        stopping.cancel()
+        await cancel_and_wait(tasks)
+        if self._in_hand:
+            await asyncio.wait(self._in_hand)
         await self._handler.drain()
         with contextlib.suppress(RedisError):
             await self._pulse.heartbeat.stop()
-        for task in done - {stopping}:
+        for task in done & set(tasks):
             task.result()  # a loop that ended by itself ended by a bug
 
     async def _drain_own(self, inbox: Inbox) -> None:
@@ -115,16 +119,28 @@ class ServiceLoop:
                 delay_s = min(delay_s * 2, RETRY_MOST_S)
                 continue
             if batch:
-                # A cancelled read loses nothing: entries stay pending until acknowledged.
-                await asyncio.shield(self._handle(batch))
+                # A stop ends the reading, not the batch that has been read.
+                task = asyncio.create_task(self._handle(batch))
+                self._in_hand.add(task)
+                task.add_done_callback(self._in_hand.discard)
+                await asyncio.shield(task)
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
-        try:
-            await self._handler.handle(batch)
-        except RedisError as error:
-            self._progress.errors += 1
-            self._log.warning("batch.postponed", entries=len(batch), error=error.message)
-            return
+        """Try again at once: permits live a minute, and a broken connection heals in a moment.
+
+        Handlers may be repeated: what they write carries its own identity. After the last try the
+        entries stay pending, and the reclaim hands them out again.
+        """
+        for delay_s in (*HANDLE_RETRIES_S, None):
+            try:
+                await self._handler.handle(batch)
+                break
+            except RedisError as error:
+                self._progress.errors += 1
+                self._log.warning("batch.postponed", entries=len(batch), error=error.message)
+                if delay_s is None:
+                    return
+                await asyncio.sleep(delay_s)
         self._progress.handled += len(batch)
         self._progress.last_handled_ms = self._clock.now_ms()
         self._metrics.handled(len(batch))

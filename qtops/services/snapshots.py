@@ -18,6 +18,7 @@ from qtops.contracts.values import ZERO
 from qtops.errors import RedisError, VenueError
 from qtops.ports import Clock, SnapshotStore, Venue
 from qtops.services.loop import BEAT_EVERY_S, Pulse
+from qtops.services.tasks import cancel_and_wait
 
 KLINE_INTERVAL = "15m"
 KLINES_PER_DAY = 96
@@ -80,9 +81,7 @@ class SnapshotPublisher:
         ready()
         tasks = [asyncio.create_task(self._every(*item)) for item in work]
         await stop.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(tasks)
         with contextlib.suppress(RedisError):
             await self._pulse.heartbeat.stop()
 

@@ -89,14 +89,15 @@ async def _run(server: _Server, listener: socket.socket, connections: Connection
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    # The protocol is named so that asyncio recognises TCP and turns Nagle's delay off: without it
+    # every answer waits 40 ms for an acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # The protocol is named so that asyncio recognises TCP and turns Nagle's delay off: without
-        # it every answer waits 40 ms for an acknowledgement.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
     except OSError as error:
+        listener.close()
         raise HostError(
             f"cannot listen on {host}:{port}: {error.strerror or error}",
             hint="Choose another port; 0 takes a free one.",
