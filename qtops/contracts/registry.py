@@ -190,7 +190,8 @@ class Key(Enum):
         Service.GOVERNOR,
         (Service.GOVERNOR, Service.EXECUTOR),
         None,
-        "capacity promised to plans; each record carries its own expiry",
+        "capacity promised to plans, each record with its own expiry; the executor's admission "
+        "and settlement scripts move them on",
     )
     RESERVATIONS_VERSION = KeySpec(
         "governor:reservations:version",
@@ -308,7 +309,7 @@ class Key(Enum):
         "mode",
         "string",
         Service.OPERATOR,
-        (Service.EXECUTOR,),
+        (Service.GOVERNOR, Service.EXECUTOR),
         None,
         "TESTNET, MAINNET or DRY_RUN; absent admits test venues only",
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 from qtops.errors import HostError
-from qtops.sandbox.redis_server import _LAUNCHER
+from qtops.sandbox.redis_server import PARENT_DEATH_LAUNCHER
 
 READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -29,7 +29,8 @@ _ERROR_SCHEMA: Final = "qtops.error/v1"
 _LOG_BYTES: Final = 8192
 
 # an interpreter ignores SIGPIPE, and what it becomes would inherit that
-_TIED: Final = f"import _signal\n_signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)\n{_LAUNCHER}"
+_DEFAULT_SIGPIPE: Final = "import _signal\n_signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)\n"
+_TIED: Final = _DEFAULT_SIGPIPE + PARENT_DEATH_LAUNCHER
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ _INSTALLED: Final = ("redis-server", "valkey-server")
 
 # Runs between fork and exec in a fresh interpreter, where it is safe whatever threads we have.
 # It asks for SIGKILL on the parent's death and quits if that has happened already.
-_LAUNCHER: Final = """
+PARENT_DEATH_LAUNCHER: Final = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
 if os.getppid() == int(sys.argv[1]):
@@ -253,7 +253,7 @@ class EmbeddedRedis:
         server = [str(self._server), *(word for pair in options.items() for word in pair)]
         if not sys.platform.startswith("linux"):
             return server
-        return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *server]
+        return [sys.executable, "-I", "-S", "-c", PARENT_DEATH_LAUNCHER, str(os.getpid()), *server]
 
     def _answers(self) -> bool:
         """Waits for +PONG; False when the process ended first."""
