@@ -22,7 +22,7 @@ from qtops.services.tasks import cancel_and_wait
 
 FILTERS_EVERY_S = 3600.0
 VENUE_RETRY_S = 1.0
-CLOCK_EVERY_S = 60.0
+CLOCK_EVERY_S = 20.0  # also keeps a connection to the exchange warm
 DRAIN_S = 20.0
 
 

@@ -82,6 +82,10 @@ class Request:
         return f"{self.method} {self.path}"
 
 
+# Below what the exchange keeps idle connections for, so that none is used while it closes.
+KEEPALIVE_S: Final = 30.0
+
+
 class Transport:
     """Keeps the connections of one account."""
 
@@ -97,6 +101,8 @@ class Transport:
             base_url=settings.base_url,
             headers={"User-Agent": "qtops", "Accept": "application/json"},
             timeout=httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s),
+            # An order must not pay for a handshake because nothing was sent for five seconds.
+            limits=httpx.Limits(keepalive_expiry=KEEPALIVE_S),
             # A proxy or CA bundle of the environment is for the network, not for loopback.
             trust_env=settings.environment is not Environment.SANDBOX,
             # Certificates are always checked; without TLS there is nothing to load them for.

@@ -15,6 +15,7 @@ from qtops.sandbox.exchange.rest.venue import Venue
 from qtops.sandbox.exchange.scenario import ExchangeScenario
 
 _GRACE_S = 2
+_KEEP_ALIVE_S: Final = 75  # as load balancers in front of exchanges have it
 _BACKLOG = 128
 
 
@@ -54,6 +55,7 @@ async def serve(
                 log_level="warning",
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,
+                timeout_keep_alive=_KEEP_ALIVE_S,
             )
             server = _Server(config, lambda: on_ready(_url(listener)))
             await _run(server, listener, connections)
