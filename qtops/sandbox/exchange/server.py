@@ -15,7 +15,7 @@ from qtops.sandbox.exchange.rest.venue import Venue
 from qtops.sandbox.exchange.scenario import ExchangeScenario
 
 _GRACE_S = 2
-_KEEP_ALIVE_S: Final = 75  # as load balancers in front of exchanges have it
+_KEEP_ALIVE_S = 75  # as load balancers in front of exchanges have it
 _BACKLOG = 128
 
 
