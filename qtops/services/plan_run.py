@@ -1,6 +1,7 @@
 """One plan from entry to result: carries out what `qtops.gates.execution` commands."""
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -30,6 +31,7 @@ from qtops.ports import AdmissionReading, Clock, Delivery, PlanStore, Settlement
 from qtops.services.failpoints import Failpoint, Step, no_failpoint
 from qtops.services.metrics import ExecutorMetrics
 from qtops.services.outcome import Evidence, kept_permits, result_of, venue_error_text
+from qtops.services.server_time import ServerTime
 from qtops.services.wakeups import Wakeups
 
 DEFAULT_RETRY_MS = 200
@@ -62,6 +64,9 @@ class ExecutorContext:
     sending: asyncio.Semaphore
     filters: dict[str, Filters] = field(default_factory=dict)
     failpoint: Failpoint = no_failpoint
+    settling: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
 
 
 class LostClaimError(Exception):
@@ -80,7 +85,7 @@ class PlanRun:
         self._seen = Evidence()
         self._timestamp_ms = 0
         self._unknown = False
-        self._anchor: tuple[int, float] | None = None
+        self._time = ServerTime(context.clock)
         self._log = structlog.get_logger("qtops.executor").bind(
             plan_id=plan.plan_id, symbol=plan.symbol
         )
@@ -93,7 +98,7 @@ class PlanRun:
         """Drive the plan to its one result. Raises LostClaimError when it is not ours to finish."""
         self._ctx.failpoint(Step.RECEIVED)
         now_us, claim, restarted_ms = await self._ctx.store.claim(self.plan.plan_id)
-        self._anchor = (now_us, self._ctx.clock.monotonic_ms())
+        self._time.set(now_us)
         suspicious, fence_ms = self._suspicion(now_us // 1000, restarted_ms)
         if claim is None:
             age_ms = 0 if suspicious else now_us // 1000 - self._delivery.entry_ms
@@ -155,7 +160,7 @@ class PlanRun:
         with self._ctx.wakeups.waiting_for(plan.plan_id) as waiter:
             while True:
                 reading = await self._ctx.store.admission(plan)
-                self._anchor = (reading.now_us, self._ctx.clock.monotonic_ms())
+                self._time.set(reading.now_us)
                 now_ms = reading.now_us // 1000
                 permits = _readable(reading)
                 verdict = admit(plan, permits, reading.control, now_ms, limits.admission)
@@ -266,7 +271,7 @@ class PlanRun:
         if order is not None:
             self._hop("answered")
             return ex.Answered(order)
-        age_ms = self._now_us() // 1000 - self._delivery.entry_ms
+        age_ms = self._time.now_us() // 1000 - self._delivery.entry_ms
         fresh = age_ms <= self._ctx.limits.admission.plan_max_age_ms
         return ex.NotFound(self._ctx.venue.timestamp_ms(), fresh=fresh)
 
@@ -274,6 +279,11 @@ class PlanRun:
     async def _settle(self, order: VenueOrder | None, error: str) -> None:
         """Write the end of the plan; when the book moved meanwhile, add the fill to the new one."""
         filled = order is not None and order.executed_quantity > ZERO
+        # One fill of a symbol at a time, or a burst would fight over the book's version.
+        async with self._ctx.settling[self.plan.symbol]:
+            await self._settle_in_turn(order, error, filled=filled)
+
+    async def _settle_in_turn(self, order: VenueOrder | None, error: str, *, filled: bool) -> None:
         outcome = "book"
         for _ in range(BOOK_RETRIES):
             amount, version = await self._book_after(order) if filled else (None, 0)
@@ -313,7 +323,7 @@ class PlanRun:
 
     def _result(self, order: VenueOrder | None, error: str) -> Result:
         self._hop("settled")
-        now_ms = self._now_us() // 1000
+        now_ms = self._time.now_us() // 1000
         return result_of(self.plan, self.order_id, order, error, now_ms, self._seen)
 
     async def _acknowledge(self) -> None:
@@ -323,16 +333,8 @@ class PlanRun:
         )
         self._conclude(settlement.result, await self._ctx.store.settle(settlement))
 
-    # --- time -----------------------------------------------------------------------------------
-    def _now_us(self) -> int:
-        """The Redis server's clock, carried on by our monotonic one since the last reading."""
-        if self._anchor is None:
-            return self._ctx.clock.now_ms() * 1000
-        server_us, local_ms = self._anchor
-        return server_us + int((self._ctx.clock.monotonic_ms() - local_ms) * 1000)
-
     def _hop(self, name: str) -> None:
-        self._seen.hops_us[name] = self._now_us()
+        self._seen.hops_us[name] = self._time.now_us()
 
 
 def _readable(reading: AdmissionReading) -> dict[GateName, Permit | Deny | None]:
