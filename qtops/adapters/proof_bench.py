@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtops.adapters.link import RedisLink
-from qtops.contracts.codec import decode_fields
+from qtops.contracts.codec import decode_fields, fmt_instant
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import Key, Service, Stream
@@ -12,6 +12,13 @@ from qtops.contracts.result import Result
 from qtops.errors import DecodeError, RefusedError
 
 PAGE = 1000
+WINDOW_STREAMS = (
+    Stream.APPLY_PLAN,
+    Stream.GATE_DECISION,
+    Stream.APPLY_RESULT,
+    Stream.DLQ,
+    Stream.CONTROL_AUDIT,
+)
 
 
 class RedisBench:
@@ -100,9 +107,36 @@ class RedisBench:
                 return found
             start = page[-1][0].decode()
 
+    async def window(self, since_us: int, until_us: int) -> list[dict[str, Any]]:
+        """Every entry of the streams a plan passes through, in the order of time."""
+        entries: list[tuple[int, int, dict[str, Any]]] = []
+        for stream in WINDOW_STREAMS:
+            name = self._names.stream(stream)
+            first, last = str(since_us // 1000), f"{until_us // 1000}-18446744073709551615"
+            while True:
+                with self._link.guard():
+                    page = await self._link.client.xrange(name, first, last, count=PAGE)
+                entries += [_event(name, entry_id, raw) for entry_id, raw in page]
+                if len(page) < PAGE:
+                    break
+                first = f"({page[-1][0].decode()}"
+        return [event for _, _, event in sorted(entries, key=lambda row: row[:2])]
+
     async def aclose(self) -> None:
         await self._link.aclose()
         await self._blocking.aclose()
+
+
+def _event(name: str, entry_id: bytes, raw: dict[bytes, bytes]) -> tuple[int, int, dict[str, Any]]:
+    milliseconds, _, sequence = entry_id.decode().partition("-")
+    fields = {k.decode(errors="replace"): v.decode(errors="replace") for k, v in raw.items()}
+    event = {
+        "at": fmt_instant(int(milliseconds)),
+        "stream": name,
+        "id": entry_id.decode(),
+        "fields": fields,
+    }
+    return int(milliseconds), int(sequence), event
 
 
 def _just_before(entry_id: str) -> str:

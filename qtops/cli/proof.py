@@ -150,11 +150,15 @@ def _emit_dry_run(env: AppContext, request: Any, specs: list[Any]) -> None:
 
 
 def _write(env: AppContext, proof: "ExitProof", out: Path | None) -> "Artifacts":
+    import json
+
     from qtops.proofs.exit_payload import payload_of
     from qtops.reports.artifacts import write_artifacts
 
     directory = out or env.host.cwd / "artifacts" / f"exit-proof-{proof.stamp}"
-    return write_artifacts(directory, payload_of(proof))
+    lines = [json.dumps(event, ensure_ascii=False) for event in proof.events]
+    events = "".join(env.redact(line) + "\n" for line in lines)
+    return write_artifacts(directory, payload_of(proof), {"events.jsonl": events})
 
 
 def _emit(env: AppContext, proof: "ExitProof", artifacts: "Artifacts") -> None:

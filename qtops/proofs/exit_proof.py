@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from qtops.contracts.codec import fmt_instant
 from qtops.contracts.decision import DecisionRecord
@@ -60,6 +60,10 @@ class Bench(Protocol):
 
     async def decisions_of(self, plan_id: str, since_id: str) -> list[DecisionRecord]: ...
 
+    async def window(self, since_us: int, until_us: int) -> list[dict[str, Any]]:
+        """Everything the streams recorded in between, for the artifacts."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ProofRequest:
@@ -85,6 +89,7 @@ class ExitProof:
     services: Mapping[str, bool] = field(default_factory=dict)
     resumed: bool = False
     finished_us: int = 0
+    events: Sequence[Mapping[str, Any]] = ()
 
     @property
     def proven(self) -> bool:
@@ -124,6 +129,7 @@ async def prove_exits(
             on_round(spec.number, len(specs))
             proof.rounds.append(await _run_round(spec, proof, bench, venue))
     proof.finished_us = await bench.now_us()
+    proof.events = await bench.window(proof.started_us, proof.finished_us)
     return proof
 
 
