@@ -61,7 +61,7 @@ def test_the_switches_that_exist_name_their_readers():
     rows = {row.switch: row for row in board().rows}
     gates = ("governor", "portfolio-gate", "position-gate", "executor")
     assert rows["quantum:kill"].honoured_by == gates
-    assert rows["quantum:mode"].honoured_by == ("executor",)
+    assert rows["quantum:mode"].honoured_by == ("governor", "executor")
     assert rows["quantum:manual_lane:enabled"].value == "closed"
     assert len(rows) == 3
 
