@@ -112,6 +112,31 @@ def _gauge_values(decision: Decision, facts: Facts) -> dict[str, float]:
     return values
 
 
+class SnapshotMetrics:
+    """What the publisher took from the exchange; `what` is positions, marks, filters, …"""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._published = Counter(
+            "qtops_snapshots_published", "Readings published.", ["what"], registry=registry
+        )
+        self._failed = Counter(
+            "qtops_snapshots_failed", "Readings that failed.", ["what"], registry=registry
+        )
+        self._last = Gauge(
+            "qtops_snapshots_last_success_timestamp_seconds",
+            "When a reading was last published, UTC.",
+            ["what"],
+            registry=registry,
+        )
+
+    def published(self, what: str, at_ms: int) -> None:
+        self._published.labels(what).inc()
+        self._last.labels(what).set(at_ms / 1000)
+
+    def failed(self, what: str) -> None:
+        self._failed.labels(what).inc()
+
+
 class ExecutorMetrics:
     """What the executor counts; the original kept these in a Redis hash."""
 

@@ -6,10 +6,11 @@ of symbols. Every fact is stamped with the time before it was asked for.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import structlog
 
@@ -18,7 +19,10 @@ from qtops.contracts.values import ZERO
 from qtops.errors import RedisError, VenueError
 from qtops.ports import Clock, SnapshotStore, Venue
 from qtops.services.loop import BEAT_EVERY_S, Pulse
+from qtops.services.metrics import SnapshotMetrics
 from qtops.services.tasks import cancel_and_wait
+
+Reading = Callable[[], Coroutine[Any, Any, None]]
 
 KLINE_INTERVAL = "15m"
 KLINES_PER_DAY = 96
@@ -52,13 +56,20 @@ class SnapshotPublisher:
     """Polls the exchange and publishes; an error is logged, and the fact grows old instead."""
 
     def __init__(
-        self, venue: Venue, store: SnapshotStore, pulse: Pulse, clock: Clock, plan: SnapshotPlan
+        self,
+        venue: Venue,
+        store: SnapshotStore,
+        pulse: Pulse,
+        clock: Clock,
+        plan: SnapshotPlan,
+        metrics: SnapshotMetrics,
     ) -> None:
         self._venue = venue
         self._store = store
         self._pulse = pulse
         self._clock = clock
         self._plan = plan
+        self._metrics = metrics
         self._held: frozenset[str] = frozenset()
         self._published = 0
         self._errors = 0
@@ -68,7 +79,7 @@ class SnapshotPublisher:
         """Publish until `stop`. Ready means that every kind of fact was published once."""
         await self._once(self._sync)
         plan = self._plan
-        work: list[tuple[Callable[[], Awaitable[None]], float]] = [
+        work: list[tuple[Reading, float]] = [
             (self._positions, plan.positions_s),
             (self._marks, plan.marks_s),
             (self._filters, plan.filters_s),
@@ -85,16 +96,14 @@ class SnapshotPublisher:
         with contextlib.suppress(RedisError):
             await self._pulse.heartbeat.stop()
 
-    async def _until_done(
-        self, publish: Callable[[], Awaitable[None]], stop: asyncio.Event
-    ) -> None:
+    async def _until_done(self, publish: Reading, stop: asyncio.Event) -> None:
         while not await self._once(publish):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._plan.positions_s)
             if stop.is_set():
                 return
 
-    async def _every(self, publish: Callable[[], Awaitable[None]], every_s: float) -> None:
+    async def _every(self, publish: Reading, every_s: float) -> None:
         """At a fixed rate: the time a reading takes is not added to its interval."""
         due_ms = self._clock.monotonic_ms()
         while True:
@@ -102,14 +111,17 @@ class SnapshotPublisher:
             await asyncio.sleep(max(0.0, due_ms - self._clock.monotonic_ms()) / 1000)
             await self._once(publish)
 
-    async def _once(self, publish: Callable[[], Awaitable[None]]) -> bool:
+    async def _once(self, publish: Reading) -> bool:
+        what = publish.__name__.removeprefix("_")
         try:
             await publish()
         except (VenueError, RedisError) as error:
             self._errors += 1
-            self._log.warning("snapshot.failed", what=publish.__name__, error=error.message)
+            self._metrics.failed(what)
+            self._log.warning("snapshot.failed", what=what, error=error.message)
             return False
         self._published += 1
+        self._metrics.published(what, self._clock.now_ms())
         return True
 
     async def _sync(self) -> None:

@@ -187,6 +187,7 @@ def _build_gate(service: Service, settings: Settings) -> Running:
 
 def _build_snapshots(service: Service, settings: Settings) -> Running:
     from qtops.adapters.snapshot_store import RedisSnapshotStore
+    from qtops.services.metrics import SnapshotMetrics
     from qtops.services.snapshots import SnapshotPlan, SnapshotPublisher
 
     assembly = Assembly(service, settings)
@@ -200,7 +201,8 @@ def _build_snapshots(service: Service, settings: Settings) -> Running:
         filters_s=settings.milliseconds("SNAPSHOT_FILTERS_SECONDS") / 1000,
     )
     store = RedisSnapshotStore(assembly.link)
-    publisher = SnapshotPublisher(venue, store, assembly.pulse(), assembly.clock, plan)
+    metrics = SnapshotMetrics(assembly.registry)
+    publisher = SnapshotPublisher(venue, store, assembly.pulse(), assembly.clock, plan, metrics)
     assembly.serve_metrics()
     return Running(service, publisher, assembly.links, venue)
 
@@ -211,7 +213,7 @@ def _build_executor(service: Service, settings: Settings) -> Running:
     from qtops.gates.admission import AdmissionLimits
     from qtops.services.executor import Executor, ExecutorService
     from qtops.services.metrics import ExecutorMetrics
-    from qtops.services.plan_run import ExecutorContext, ExecutorLimits
+    from qtops.services.plan_context import ExecutorContext, ExecutorLimits
     from qtops.services.wakeups import Wakeups
 
     assembly = Assembly(service, settings)
