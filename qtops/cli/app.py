@@ -80,6 +80,7 @@ PARTS: tuple[Part, ...] = (
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
+    Part("ledger", "qtops.cli.ledger", "What was changed, by whom, on what evidence."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
 )
@@ -222,7 +223,7 @@ def root(
 
     --json, --quiet, --verbose and --no-color may also stand after the command.
 
-    Example: qtops --profile testnet config show
+    Example: qtops --sandbox proof exit --rounds 3
 
     Exit codes: 0 done or healthy; 1 error; 2 degraded or missing; 3 no proof found; 4 refused by a
     safety rule; 64 usage; 130 interrupted.

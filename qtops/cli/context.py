@@ -165,7 +165,9 @@ class AppContext:
 
     def _all_overrides(self) -> dict[str, tuple[str, str]]:
         given = {"QTOPS_REDIS_URL": (self.options.redis, "option --redis")}
-        chosen = {name: (text, origin) for name, (text, origin) in given.items() if text}
+        chosen = {
+            name: (text, origin) for name, (text, origin) in given.items() if text is not None
+        }
         return chosen | self._overrides
 
     def _write_note(self, line: str) -> None:

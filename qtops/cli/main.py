@@ -94,6 +94,8 @@ class _Invocation:
         if fault.exit_code == ExitCode.USAGE and "--json" in before_dashes:
             # a program that asked for JSON gets JSON, even where `--count --json` is a wrong value
             self._env.options = replace(self._env.options, json=True)
+        if fault.exit_code == ExitCode.USAGE and not fault.hint:
+            fault = replace(fault, hint=" ".join([PROGRAM, *self._hoisted.path, "--help"]))
         detail = {"code": fault.code, "message": fault.message, "hint": fault.hint}
         self._trace(fault, error)
         self._env.complain(fault.kind, one_line(fault))

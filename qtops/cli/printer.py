@@ -56,12 +56,17 @@ _ASCII: Final = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table. `shrink` allows a terminal (never a pipe) to cut its cells."""
+    """One column of a table.
+
+    A terminal too narrow for the table (never a pipe) leaves `spare` columns out, then cuts the
+    cells of `shrink` columns.
+    """
 
     title: str
     align: Literal["left", "right"] = "left"
     mark: Mark | None = None
     shrink: bool = False
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +143,12 @@ class Printer:
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         """A blank line, the header, a rule, the rows, a blank line. None is shown as a dash."""
-        texts = [[self._cell(cell) for cell in row] for row in rows]
-        titles = [self._plain(column.title) for column in columns]
-        widths = [max(map(len, cells)) for cells in zip(titles, *texts, strict=True)]
+        titles, texts, widths = self._measured(columns, rows)
+        if self._over(widths) > 0 and any(column.spare for column in columns):
+            kept = [index for index, column in enumerate(columns) if not column.spare]
+            columns = [columns[index] for index in kept]
+            rows = [[row[index] for index in kept] for row in rows]
+            titles, texts, widths = self._measured(columns, rows)
         widths = self._fit(columns, widths)
         self._put("")
         header = GAP.join(map(_align, titles, widths, columns)).rstrip()
@@ -152,6 +160,21 @@ class Printer:
         if not rows:
             self._put(f"  {self._tint('(none)', Mark.DIM)}")
         self._put("")
+
+    def _measured(
+        self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]
+    ) -> tuple[list[str], list[list[str]], list[int]]:
+        """Titles and cells as text, and how wide each column wants to be."""
+        texts = [[self._cell(cell) for cell in row] for row in rows]
+        titles = [self._plain(column.title) for column in columns]
+        widths = [max(map(len, cells)) for cells in zip(titles, *texts, strict=True)]
+        return titles, texts, widths
+
+    def _over(self, widths: Sequence[int]) -> int:
+        """By how much a table is too wide for the terminal; 0 in a pipe."""
+        if self._look.width is None:
+            return 0
+        return sum(widths) + len(GAP) * len(widths) - self._look.width
 
     def _row(
         self,
@@ -171,9 +194,7 @@ class Printer:
 
     def _fit(self, columns: Sequence[Column], widths: list[int]) -> list[int]:
         """On a terminal, take what is too wide from the columns that may be cut."""
-        if self._look.width is None:
-            return widths
-        over = sum(widths) + len(GAP) * len(widths) - self._look.width
+        over = self._over(widths)
         for index, column in enumerate(columns):
             if column.shrink and over > 0:
                 cut = min(over, max(0, widths[index] - max(MIN_SHRUNK, len(column.title))))

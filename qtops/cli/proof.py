@@ -11,7 +11,7 @@ from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Column, Mark, Printer, Tinted
 from qtops.cli.proof_order_id import register
-from qtops.errors import ExitCode, UsageError
+from qtops.errors import ConfigError, ExitCode, UsageError, VenueError
 
 if TYPE_CHECKING:
     from qtops.contracts.environment import Environment
@@ -55,7 +55,8 @@ def exit_(
 
     Example: qtops proof exit --rounds 3
 
-    Exit codes: 0 all as expected; 3 not proven; 1 error; 4 refused (mainnet, another proof).
+    Exit codes: 0 all as expected; 3 not proven, or no position to prove it with; 1 error; 4 refused
+    (mainnet, another proof); 64 usage.
     """
     import asyncio
 
@@ -63,16 +64,19 @@ def exit_(
     request = _request(env.settings(), rounds, symbols, fraction, timeout)
     if allow_mainnet and not request.environment.is_play_money:
         env.confirm_typed(
-            "This sends real orders. Type the environment's name to go on.",
+            f"This sends real orders to {env.settings().text('QTOPS_EXCHANGE_URL')}.",
             request.environment.value,
         )
     request = _with_mainnet(request, allow=allow_mainnet)
-    if dry_run:
-        _emit_dry_run(env, request, asyncio.run(_specs(env.settings(), request)))
-        return
-    proof = asyncio.run(_prove(env, request))
-    artifacts = _write(env, proof, out)
-    _emit(env, proof, artifacts)
+    _refuse_before_sending(env, request, None if dry_run else _directory(env, out, "STAMP"))
+    try:
+        if dry_run:
+            _emit_dry_run(env, request, asyncio.run(_specs(env.settings(), request)))
+            return
+        proof = asyncio.run(_prove(env, request))
+    except VenueError as error:
+        raise _located(env, error) from error
+    _emit(env, proof, _write(env, _directory(env, out, proof.stamp), proof))
 
 
 def _request(settings: "Settings", rounds: int, symbols: str, fraction: str, timeout: float) -> Any:
@@ -81,7 +85,7 @@ def _request(settings: "Settings", rounds: int, symbols: str, fraction: str, tim
     from qtops.errors import DecodeError
     from qtops.proofs.exit_proof import ProofRequest
 
-    words = [w for w in symbols.split(",") if w.strip()]
+    words = [w.strip() for w in symbols.split(",")] if symbols else []
     try:
         share = parse_decimal(fraction, "--fraction")
         chosen = tuple(parse_symbol(w, "--symbols") for w in words)
@@ -97,6 +101,7 @@ def _request(settings: "Settings", rounds: int, symbols: str, fraction: str, tim
         namespace=settings.text("QTOPS_NAMESPACE"),
         environment=environment,
         timeout_s=timeout,
+        named=bool(chosen),
     )
 
 
@@ -121,18 +126,14 @@ async def _prove(env: AppContext, request: Any) -> "ExitProof":
 
 
 async def _specs(settings: "Settings", request: Any) -> list[Any]:
-    from qtops.proofs.exit_proof import refuse_real_money
-    from qtops.proofs.rounds import plan_rounds
+    from qtops.proofs.exit_proof import specs_of
     from qtops.wiring import open_venue
 
-    refuse_real_money(request)
     venue = open_venue(settings)
     try:
-        await venue.sync_clock()
-        positions, filters = await venue.positions(), await venue.filters()
+        return await specs_of(request, venue)
     finally:
         await venue.aclose()
-    return plan_rounds(positions, filters, request.allowed, request.rounds, request.fraction)
 
 
 def _emit_dry_run(env: AppContext, request: Any, specs: list[Any]) -> None:
@@ -149,13 +150,41 @@ def _emit_dry_run(env: AppContext, request: Any, specs: list[Any]) -> None:
     emit(env, CommandResult("qtops.proof.exit.dry-run/v1", "dry_run", ExitCode.OK, payload, text))
 
 
-def _write(env: AppContext, proof: "ExitProof", out: Path | None) -> "Artifacts":
+def _refuse_before_sending(env: AppContext, request: Any, directory: Path | None) -> None:
+    """What would stop the proof, or lose its evidence, is said before the first order."""
+    from qtops.proofs.exit_proof import refuse_real_money
+    from qtops.reports.artifacts import refuse_unwritable
+
+    refuse_real_money(request)
+    settings = env.settings()
+    kind = "BINANCE_TESTNET_API" if settings.boolean("BINANCE_USE_TESTNET") else "BINANCE_API"
+    for name in (f"{kind}_KEY", f"{kind}_SECRET"):
+        if not settings.secret(name):
+            raise ConfigError(
+                f"{name} is not set: the exchange cannot be asked", hint=f"set {name}"
+            )
+    if directory is not None:
+        refuse_unwritable(directory)
+
+
+def _located(env: AppContext, error: VenueError) -> VenueError:
+    """The same fault, with the exchange it is about and what to look at."""
+    error.message = f"exchange {env.settings().text('QTOPS_EXCHANGE_URL')}: {error.message}"
+    error.hint = error.hint or "qtops config show QTOPS_EXCHANGE_URL BINANCE_USE_TESTNET"
+    return error
+
+
+def _directory(env: AppContext, out: Path | None, stamp: str) -> Path:
+    return env.host.cwd / (out or Path("artifacts") / f"exit-proof-{stamp}")
+
+
+def _write(env: AppContext, directory: Path, proof: "ExitProof") -> "Artifacts":
+    """The whole set of artifacts of one proof."""
     import json
 
     from qtops.proofs.exit_payload import payload_of
     from qtops.reports.artifacts import write_artifacts
 
-    directory = out or env.host.cwd / "artifacts" / f"exit-proof-{proof.stamp}"
     lines = [json.dumps(event, ensure_ascii=False) for event in proof.events]
     events = "".join(env.redact(line) + "\n" for line in lines)
     return write_artifacts(directory, payload_of(proof), {"events.jsonl": events})
@@ -163,24 +192,36 @@ def _write(env: AppContext, proof: "ExitProof", out: Path | None) -> "Artifacts"
 
 def _emit(env: AppContext, proof: "ExitProof", artifacts: "Artifacts") -> None:
     from qtops.proofs.exit_payload import payload_of
+    from qtops.reports.exit_words import findings_of, tally, verdict_sentence
 
     payload = payload_of(proof) | {"artifacts": str(artifacts.directory)}
+    sentence = tally(payload["counts"]) if proof.proven else verdict_sentence(payload)
+    findings = findings_of(payload)
 
     def text(out: Printer) -> None:
         mark, words = (Mark.OK, "proven") if proof.proven else (Mark.FAIL, "not proven")
         seconds = Decimal(payload["duration_ms"]) / 1000
-        out.verdict(
-            mark, words, _summary(payload), context=f"{payload['environment']}  {seconds} s"
-        )
+        out.verdict(mark, words, sentence, context=f"{payload['environment']}  {seconds} s")
         out.table(_COLUMNS, [_row(r) for r in payload["rounds"]])
-        _findings(out, payload)
-        out.line(f"report   {artifacts.html}")
+        for finding in findings:
+            out.finding(_FINDING_MARKS[finding.state], finding.text, finding.command)
+        if payload["counts"]["FAILED"] == 0:
+            out.line("the exchange agrees with every result")
+        if payload["bridge_resumed"]:
+            out.line("intent bridge resumed")
+        out.line(f"report   {_nearby(env, artifacts.html)}")
 
     status = "proven" if proof.proven else "not_proven"
     code = ExitCode.OK if proof.proven else ExitCode.NO_PROOF
     emit(env, CommandResult("qtops.proof.exit/v1", status, code, payload, text))
 
 
+def _nearby(env: AppContext, path: Path) -> Path:
+    """As short as it can be pasted from here."""
+    return path.relative_to(env.host.cwd) if path.is_relative_to(env.host.cwd) else path
+
+
+_FINDING_MARKS = {"broken": Mark.FAIL, "attention": Mark.WARN}
 _COLUMNS = [
     Column("#", "right"),
     Column("symbol"),
@@ -188,9 +229,9 @@ _COLUMNS = [
     Column("asked", "right"),
     Column("filled", "right"),
     Column("order"),
-    Column("permits", "right"),
-    Column("order", "right"),
-    Column("result", "right"),
+    Column("permits", "right", spare=True),
+    Column("→ order", "right", spare=True),
+    Column("→ result", "right", spare=True),
     Column("verdict"),
 ]
 
@@ -213,41 +254,3 @@ def _row(finished: dict[str, Any]) -> list[Any]:
 
 def _tenths(ms: str | None) -> str | None:
     return f"{Decimal(ms).quantize(Decimal('0.1'))} ms" if ms else None
-
-
-def _summary(payload: dict[str, Any]) -> str:
-    counts = payload["counts"]
-    parts = [
-        f"{_many(counts['FILLED'], 'exit')} filled",
-        f"{_many(counts['REJECTED_EXPECTED'], 'negative control')} refused as expected",
-    ]
-    if counts["FAILED"]:
-        parts.insert(0, f"{_many(counts['FAILED'], 'round')} failed")
-    return ", ".join(parts)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _findings(out: Printer, payload: dict[str, Any]) -> None:
-    for finished in payload["rounds"]:
-        if finished["missing_permits"] and finished["verdict"] == "FAILED":
-            gates = ", ".join(finished["missing_permits"])
-            out.finding(
-                Mark.FAIL,
-                f"round {finished['round']}: no permit from {gates}",
-                f"qtops audit permits --plan-id {finished['plan_id']}",
-            )
-    silent = [name for name, alive in payload["services"].items() if not alive]
-    if silent:
-        out.finding(Mark.FAIL, f"no heartbeat: {', '.join(silent)}", f"qtops run {silent[0]}")
-    if payload["rounds_run"] < payload["rounds_requested"]:
-        asked, run = payload["rounds_requested"], payload["rounds_run"]
-        out.finding(Mark.WARN, f"{run} of {asked} rounds: no more symbols are allowed")
-    if payload["counts"]["FAILED"] == 0:
-        out.line("the exchange agrees with every result")
-    if payload["bridge_resumed"]:
-        out.line("intent bridge resumed")
-    else:
-        out.finding(Mark.FAIL, "the intent bridge is still paused; its lease lapses by itself")

@@ -61,7 +61,7 @@ def _list(env: AppContext) -> None:
             "service": service.value,
             "reads": " ".join(s.value.name for s in Stream if _reads(service, s)),
             "writes": " ".join(s.value.name for s in Stream if service in s.value.writers),
-            "metrics_port": str(settings.integer(METRICS_PORTS[service])),
+            "metrics_port": settings.integer(METRICS_PORTS[service]),
         }
         for service in BUILDERS
     ]
@@ -69,7 +69,8 @@ def _list(env: AppContext) -> None:
     def text(out: Printer) -> None:
         out.verdict(Mark.OK, f"{len(rows)} services", "qtops run NAME… or qtops run all")
         titles = [Column("service"), Column("reads"), Column("writes"), Column("metrics", "right")]
-        out.table(titles, [list(row.values()) for row in rows])
+        cells = [[*list(row.values())[:3], row["metrics_port"] or "off"] for row in rows]
+        out.table(titles, cells)
 
     emit(env, CommandResult("qtops.run.list/v1", "ok", ExitCode.OK, {"services": rows}, text))
 

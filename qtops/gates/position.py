@@ -153,9 +153,10 @@ POSITION_GATE: Gate[PositionLimits] = Gate(
         Check(open_fits_position, OPENS, (_POSITION, _FILTERS)),
         Check(position_exists, REDUCTIONS, (_POSITION,)),
         Check(side_reduces, REDUCTIONS, (_POSITION,)),
+        # Before the book: just after a fill it is ahead of the snapshot, and that is no mismatch.
+        Check(nothing_in_flight, ALL, (_COOLDOWN,)),
         Check(book_side_agrees, REDUCTIONS, (_POSITION, _BOOK)),
         Check(book_quantity_agrees, REDUCTIONS, (_POSITION, _BOOK)),
-        Check(nothing_in_flight, ALL, (_COOLDOWN,)),
         Check(not_on_hold, ALL, (_HOLD,)),
     ),
     grant=grant,

@@ -15,10 +15,9 @@ from qtops.contracts.registry import Service
 from qtops.contracts.result import Result
 from qtops.contracts.values import ZERO
 from qtops.contracts.venue import VenueOrder, VenueTrade
-from qtops.errors import NoProofError, RefusedError
+from qtops.errors import NoProofError, RefusedError, UsageError
 from qtops.ports import Venue
 from qtops.proofs.rounds import (
-    Judgement,
     Round,
     RoundEvidence,
     RoundSpec,
@@ -67,7 +66,11 @@ class Bench(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProofRequest:
-    """What the operator asked for. `fraction` of each position; `timeout_s` for each result."""
+    """What the operator asked for. `fraction` of each position; `timeout_s` for each result.
+
+    `named` says that the operator chose the symbols: one that the exchange does not trade is then
+    a mistake, and no mere entry of a long allowlist.
+    """
 
     rounds: int
     allowed: tuple[str, ...]
@@ -76,6 +79,7 @@ class ProofRequest:
     environment: Environment
     allow_mainnet: bool = False
     timeout_s: float = 30.0
+    named: bool = False
 
 
 @dataclass(slots=True)
@@ -109,21 +113,13 @@ async def prove_exits(
     Raises:
         RefusedError: mainnet without leave, or another proof is running.
         NoProofError: there is no position to prove an exit with.
+        UsageError: the exchange does not trade a symbol that was named.
 
     """
-    refuse_real_money(request)
-    await venue.sync_clock()
-    filters = await venue.filters()
-    positions = await venue.positions()
-    specs = plan_rounds(positions, filters, request.allowed, request.rounds, request.fraction)
-    if all(spec.negative_control for spec in specs):
-        raise NoProofError(
-            f"no open position in {', '.join(request.allowed)}: nothing to prove an exit with",
-            hint="open a position through the gates, or name other symbols with --symbols",
-        )
+    specs = await specs_of(request, venue)
     started_us = await bench.now_us()
-    stamp = fmt_instant(started_us // 1000)[:19].replace("-", "").replace(":", "").replace("T", "_")
-    proof = ExitProof(stamp, request, started_us, services=await bench.alive(GATES))
+    services = await bench.alive(GATES)
+    proof = ExitProof(stamp_of(started_us), request, started_us, services=services)
     async with _bridge_paused(bench, proof):
         for spec in specs:
             on_round(spec.number, len(specs))
@@ -131,6 +127,34 @@ async def prove_exits(
     proof.finished_us = await bench.now_us()
     proof.events = await bench.window(proof.started_us, proof.finished_us)
     return proof
+
+
+async def specs_of(request: ProofRequest, venue: Venue) -> list[RoundSpec]:
+    """The rounds that the request comes to, with the exchange's positions as they are now."""
+    refuse_real_money(request)
+    await venue.sync_clock()
+    filters = await venue.filters()
+    unknown = [symbol for symbol in request.allowed if symbol not in filters]
+    if unknown and request.named:
+        raise UsageError(f"--symbols: the exchange does not trade {', '.join(unknown)}")
+    positions = await venue.positions()
+    specs = plan_rounds(positions, filters, request.allowed, request.rounds, request.fraction)
+    if all(spec.negative_control for spec in specs):
+        allowed = ", ".join(request.allowed) or "an empty list of symbols"
+        raise NoProofError(
+            f"no open position in {allowed}: nothing to prove an exit with",
+            hint="open a position through the gates, or name other symbols with --symbols",
+        )
+    return specs
+
+
+def stamp_of(started_us: int) -> str:
+    """UTC to the microsecond of the Redis server: part of the plan ids, so no two proofs share one.
+
+    Plans of the same id are one plan to the executor, and the holder of the lease has it too.
+    """
+    digits = fmt_instant(started_us // 1000)[:19].translate(str.maketrans("T", "_", "-:"))
+    return f"{digits}_{started_us % 1_000_000:06d}"
 
 
 def refuse_real_money(request: ProofRequest) -> None:
@@ -156,8 +180,11 @@ async def _bridge_paused(bench: Bench, proof: ExitProof) -> AsyncIterator[None]:
     renewal = asyncio.create_task(renew())
     try:
         yield
+        if renewal.done():
+            renewal.result()  # the lease was lost on the way: the rounds do not count
     finally:
         renewal.cancel()
+        await asyncio.gather(renewal, return_exceptions=True)
         proof.resumed = await asyncio.shield(bench.resume_bridge(holder))
 
 
@@ -196,8 +223,3 @@ async def _ask_exchange(
     if order is None:
         return None, []
     return order, await venue.trades(plan.symbol, order.order_id)
-
-
-def failed_rounds(proof: ExitProof) -> list[tuple[RoundSpec, Judgement]]:
-    """The rounds that speak against the system, for the verdict line."""
-    return [(r.spec, r.judgement) for r in proof.rounds if r.judgement.verdict is Verdict.FAILED]

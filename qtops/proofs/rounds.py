@@ -82,6 +82,7 @@ def plan_rounds(
     The quantity is exactly fraction times the position: flooring it is what the gates must do. A
     control asks for the smallest lot of a symbol that has no position.
     """
+    allowed = list(dict.fromkeys(allowed))
     held = {p.symbol: p for p in positions if p.amount != ZERO and p.symbol in allowed}
     by_size = sorted(held.values(), key=lambda p: (abs(p.amount) * p.mark_price, p.symbol))
     specs = [

@@ -18,6 +18,7 @@ from qtops.reports.page import plain
 SUMS = "SHA256SUMS"
 FILE_MODE = 0o644
 DIRECTORY_MODE = 0o755
+_OTHER_PLACE = "name another directory with --out"
 # No path, no hidden file, nothing that sha256sum would have to escape.
 _EXTRA_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 NOTHING: Mapping[str, str | bytes] = MappingProxyType({})
@@ -58,7 +59,7 @@ def write_artifacts(
         _replace(directory / SUMS, _sums(files))
         _sync(directory)
     except OSError as error:
-        raise HostError(f"cannot write {directory}: {error.strerror or error}") from error
+        raise _unwritable(directory, error) from error
     return Artifacts(
         directory=directory,
         summary=directory / "summary.json",
@@ -68,6 +69,22 @@ def write_artifacts(
         extra=tuple(directory / name for name in extra),
         sums=directory / SUMS,
     )
+
+
+def refuse_unwritable(directory: Path) -> None:
+    """Say now what `write_artifacts` would only say once the evidence is there.
+
+    Raises:
+        HostError: the directory holds something already, or nothing can be written there.
+
+    """
+    _refuse_used(directory)
+    try:
+        place = next(path for path in (directory, *directory.parents) if path.exists())
+        with tempfile.NamedTemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise _unwritable(directory, error) from error
 
 
 def _contents(payload: Mapping[str, Any]) -> dict[str, bytes]:
@@ -104,10 +121,18 @@ def _sums(files: Mapping[str, bytes]) -> bytes:
 
 def _claim(directory: Path) -> None:
     """Take a new or an empty directory; evidence is never overwritten."""
-    if directory.is_dir() and any(directory.iterdir()):
-        raise HostError(f"{directory} is not empty", hint="name another directory with --out")
+    _refuse_used(directory)
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(DIRECTORY_MODE)
+
+
+def _refuse_used(directory: Path) -> None:
+    if directory.is_dir() and any(directory.iterdir()):
+        raise HostError(f"{directory} is not empty", hint=_OTHER_PLACE)
+
+
+def _unwritable(directory: Path, error: OSError) -> HostError:
+    return HostError(f"cannot write {directory}: {error.strerror or error}", hint=_OTHER_PLACE)
 
 
 def _replace(path: Path, content: bytes) -> None:

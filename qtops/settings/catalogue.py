@@ -43,7 +43,7 @@ def _positive(name: str, kind: Kind, default: str, text: str, readers: tuple[str
 
 
 def _port(service: str, default: str, reader: tuple[str, ...]) -> Setting:
-    text = f"Port of the {reader[0]}'s metrics; 0 is off."
+    text = f"Port of the metrics: {reader[0]}; 0 is off."
     return Setting(f"QTOPS_METRICS_PORT_{service}", Kind.PORT, default, text, reader)
 
 
@@ -119,6 +119,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
     # ledger
     Setting("STRICT_LEDGER", Kind.BOOLEAN, "false", "A ledger rule that is broken stops the entry.", ("ledger",)),
+    Setting("QTOPS_LEDGER_ROOT", Kind.TEXT, "", "Directory with ledger/ and docs/; empty is the repository around the working directory.", ("ledger",)),
+    Setting("QTOPS_LEDGER_POLICY", Kind.NAMES, "", "Risk classes that need an approver other than the requester.", ("ledger",)),
+    Setting("QTOPS_LEDGER_ALLOWED_SIGNERS", Kind.TEXT, "", "Allowed-signers file of ssh-keygen, for `ledger verify`.", ("ledger",)),
 )
 # fmt: on
 

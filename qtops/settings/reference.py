@@ -56,11 +56,17 @@ _TITLES: Final = {
     "SNAPSHOT": "Snapshot publisher",
     "STRICT": "Ledger",
 }
+_OF_OURS: Final = {
+    "QTOPS_METRICS_PORT": "Metrics",
+    "QTOPS_FAILPOINT": "Executor",
+    "QTOPS_SANDBOX": "Sandbox",
+}
 
 
 def _title(setting: Setting) -> str:
-    if setting.name.startswith("QTOPS_METRICS_PORT"):
-        return "Metrics"
+    for prefix, title in _OF_OURS.items():
+        if setting.name.startswith(prefix):
+            return title
     return _TITLES.get(setting.family, "Connections and runtime")
 
 

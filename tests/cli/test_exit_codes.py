@@ -14,7 +14,7 @@ ENDS = [
     ("unhealthy", 2, "unhealthy: no permits"),
     ("no-proof", 3, "not proven: no order id"),
     ("refused", 4, "refused: mainnet; next: --allow-mainnet"),
-    ("usage", 64, "usage: two symbols"),
+    ("usage", 64, "usage: two symbols; next: qtops fake fails --help"),
     ("interrupt", 130, "interrupted: stopped by the operator"),
     ("abort", 130, "interrupted: stopped by the operator"),
     ("file", 1, "error: /nope: No such file or directory"),

@@ -108,6 +108,16 @@ def test_a_terminal_cuts_only_columns_that_allow_it():
     assert lines[3].endswith("…")
 
 
+@pytest.mark.parametrize(("width", "has_spare"), [(None, True), (40, True), (20, False)])
+def test_a_narrow_terminal_leaves_spare_columns_out(width, has_spare):
+    lines = []
+    columns = [Column("a"), Column("time", "right", spare=True), Column("verdict")]
+    Printer(lines.append, Look(width=width), str).table(columns, [["x", "12 ms", "FILLED fully"]])
+    assert ("12 ms" in lines[3]) is has_spare
+    assert ("time" in lines[1]) is has_spare
+    assert lines[3].endswith("FILLED fully")
+
+
 def test_numbers_line_up_on_the_right():
     columns = [Column("n", "right"), Column("name")]
     lines = printed(Look(), lambda out: out.table(columns, [[5, "a"], [1000, "b"]]))

@@ -5,11 +5,12 @@ import os
 import stat
 import subprocess
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from qtops.errors import DecodeError, HostError
-from qtops.reports.artifacts import write_artifacts
+from qtops.reports.artifacts import refuse_unwritable, write_artifacts
 from tests.reports import samples as s
 
 OURS = ["SHA256SUMS", "report.html", "report.md", "round-1.json", "round-2.json", "round-3.json"]
@@ -106,6 +107,23 @@ def test_a_file_in_the_way_is_a_host_fault(tmp_path):
     (tmp_path / "out").write_text("x")
     with pytest.raises(HostError, match="cannot write"):
         write_artifacts(tmp_path / "out", s.proven())
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path):
+    refuse_unwritable(tmp_path / "a" / "b")
+    refuse_unwritable(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_written_is_said_beforehand(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/dev/null/x")):
+        with pytest.raises(HostError, match="cannot write") as caught:
+            refuse_unwritable(place)
+        assert "--out" in caught.value.hint
+    with pytest.raises(HostError, match="not empty"):
+        refuse_unwritable(tmp_path)
+    assert names(tmp_path) == ["file"]
 
 
 def test_an_incomplete_payload_touches_nothing(tmp_path):

@@ -36,9 +36,9 @@ def test_numbers_in_files_are_exact(places):
 
 
 def test_lists_and_booleans_are_toml_too(places):
-    places.write("cwd", 'p33_allowlist = ["BTCUSDT", "ETHUSDT"]\nstrict_ledger = true\n')
+    places.write("cwd", 'p33_allowlist = ["BTCUSDT", "ETHUSDT"]\np33_allow_increase = true\n')
     assert places.load().names("P33_ALLOWLIST") == ("BTCUSDT", "ETHUSDT")
-    assert places.load().boolean("STRICT_LEDGER") is True
+    assert places.load().boolean("P33_ALLOW_INCREASE") is True
 
 
 WRONG = [
@@ -53,7 +53,7 @@ WRONG = [
     ("profile = 1", "profile must be a table", ""),
     ("[profile]\np26_a = 1", "profile must be a table", ""),
     ("gov_max_open_positions = true", "is no whole number", "give a whole number such as 10"),
-    ("strict_ledger = 2", "is neither yes nor no", "give true"),
+    ("p33_allow_increase = 2", "is neither yes nor no", "give true"),
 ]
 
 

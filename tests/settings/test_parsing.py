@@ -12,8 +12,8 @@ from qtops.settings.model import Kind, Secret
 from qtops.settings.parsing import parse
 
 GOOD = [
-    *(("STRICT_LEDGER", word, True) for word in ("true", "TRUE", "yes", "on", "1", " Yes ")),
-    *(("STRICT_LEDGER", word, False) for word in ("false", "False", "no", "off", "0")),
+    *(("P33_ALLOW_INCREASE", word, True) for word in ("true", "TRUE", "yes", "on", "1", " Yes ")),
+    *(("P33_ALLOW_INCREASE", word, False) for word in ("false", "False", "no", "off", "0")),
     ("GOV_MAX_OPEN_POSITIONS", "10", 10),
     ("GOV_MAX_OPEN_POSITIONS", " +7 ", 7),
     ("GOV_MAX_EXEC_PER_HOUR", "0", 0),
@@ -43,11 +43,11 @@ def test_a_clear_value_is_taken(name, raw, expected):
 
 BAD = [
     *(
-        ("STRICT_LEDGER", word, "is neither yes nor no")
+        ("P33_ALLOW_INCREASE", word, "is neither yes nor no")
         for word in ("2", "t", "y", "none", "ja", '"true"')
     ),
-    ("STRICT_LEDGER", "", "is empty"),
-    ("STRICT_LEDGER", "true # for now", "has a comment inside its value"),
+    ("P33_ALLOW_INCREASE", "", "is empty"),
+    ("P33_ALLOW_INCREASE", "true # for now", "has a comment inside its value"),
     ("P26_H_MIN", "0.5\t#x", "has a comment inside its value"),
     ("P33_ALLOWLIST", "BTCUSDT # only", "has a comment inside its value"),
     *(

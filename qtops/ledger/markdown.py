@@ -1,0 +1,122 @@
+"""`docs/OPS_CHANGELOG.md`: entry blocks under month headings, newest first, and the text between.
+
+The text that people wrote is never touched: rebuilding takes the entry blocks out and puts them
+back in, and what is left is the same.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from qtops.ledger.entry import Entry, day_of
+from qtops.ledger.yamltext import dump
+
+EMPTY: Final = "# Operations changelog\n"
+_FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
+_HEADING: Final = re.compile(r"^## (\d{4}-\d{2})[ \t\r]*$", re.MULTILINE)
+_ID: Final = re.compile(r"""^operation_id:[ \t]*["']?([^\s"']+)""", re.MULTILINE)
+_HASH: Final = re.compile(r"^entry_hash:", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """A fenced block of the file: where it stands and what is in it."""
+
+    start: int
+    end: int
+    line: int
+    info: str
+    body: str
+
+    @property
+    def operation_id(self) -> str:
+        """As written, valid or not; empty when the block is no entry."""
+        match = _ID.search(self.body)
+        return match[1] if match and self.info.startswith(("yaml", "yml")) else ""
+
+
+def block(entry: Entry) -> str:
+    """A fence longer than any run of backticks inside, so that no value can close it."""
+    body = dump(entry)
+    longest = max(map(len, re.findall(r"`+", body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}yaml\n---\n{body}{fence}\n"
+
+
+def fenced(text: str) -> Iterator[Fenced]:
+    """Every fenced block. One that is never closed ends with the file."""
+    position, line, counted = 0, 1, 0
+    while opened := _FENCE.search(text, position):
+        mark = opened[1]
+        closing = re.compile(
+            rf"^ {{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t\r]*$", re.MULTILINE
+        )
+        body_start = min(opened.end() + 1, len(text))
+        closed = closing.search(text, body_start)
+        body_end = closed.start() if closed else len(text)
+        end = min(closed.end() + 1, len(text)) if closed else len(text)
+        line += text.count("\n", counted, opened.start())
+        counted = opened.start()
+        info = opened[2].strip().lower()
+        yield Fenced(opened.start(), end, line, info, text[body_start:body_end])
+        position = end
+
+
+def entry_blocks(text: str) -> list[Fenced]:
+    """The blocks that hold an entry, whole or broken."""
+    return [found for found in fenced(text) if found.operation_id]
+
+
+def stripped(text: str, known: frozenset[str]) -> str:
+    """Without the blocks that belong to the log: those with a hash, or an id that it knows."""
+    parts, position = [], 0
+    for found in entry_blocks(text):
+        if found.operation_id in known or _HASH.search(found.body):
+            start = found.start - (text[found.start - 1 : found.start] == "\n")
+            parts.append(text[position : max(start, position)])
+            position = found.end
+    parts.append(text[position:])
+    return "".join(parts)
+
+
+def rebuilt(text: str, entries: Sequence[Entry]) -> str:
+    """The file with exactly these entries in it."""
+    known = frozenset(str(entry["operation_id"]) for entry in entries)
+    text = stripped(text, known) or EMPTY
+    months: dict[str, list[str]] = {}
+    for entry in entries:
+        months.setdefault(month_of(entry), []).append("\n" + block(entry))
+    for month, blocks in months.items():
+        text = placed(text, month, "".join(reversed(blocks)))
+    return text
+
+
+def month_of(entry: Entry) -> str:
+    """`2026-01`, from the id."""
+    return day_of(str(entry["operation_id"]))[:7]
+
+
+def placed(text: str, month: str, addition: str) -> str:
+    """`addition` at the top of the month's section; the section is made where it belongs."""
+    for heading in headings(text):
+        if heading[1] == month:
+            end = heading.end() + 1
+            lead = "" if text[heading.end() : end] else "\n"
+            return text[:end] + lead + addition + text[end:]
+        if heading[1] < month:
+            start = heading.start()
+            return f"{text[:start]}## {month}\n{addition}\n{text[start:]}"
+    gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+    return f"{text}{gap}## {month}\n{addition}"
+
+
+def headings(text: str) -> Iterator[re.Match[str]]:
+    """Month headings outside fenced blocks, from the top."""
+    blocks = fenced(text)
+    inside = next(blocks, None)
+    for heading in _HEADING.finditer(text):
+        while inside and inside.end <= heading.start():
+            inside = next(blocks, None)
+        if inside is None or heading.start() < inside.start:
+            yield heading
