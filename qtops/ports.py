@@ -122,7 +122,7 @@ class Inbox(Protocol):
     async def dead_letter(
         self, delivery: Delivery, letter: DeadLetter, result: Result | None
     ) -> None:
-        """Move the entry to the dlq, write `result` if any, acknowledge: all or nothing."""
+        """Move the entry to the dlq and acknowledge it, once; `result` ends a plan without end."""
         ...
 
 
@@ -169,8 +169,27 @@ class AdmissionReading:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimReading:
+    """What an earlier delivery of a plan left behind, and which life of the server says so.
+
+    `run_id` changes when Redis restarts; what was concluded from this reading holds only under it:
+    the file may have lost its last second, with claims in it. `restarted_ms` is when Redis last
+    restarted, 0 if it did not.
+    """
+
+    now_us: int
+    claim: Claim | None
+    run_id: str
+    restarted_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of a plan, applied in one script. `book_amount` None leaves the book alone."""
+    """The end of a plan, applied in one script. `book_amount` None leaves the book alone.
+
+    `run_id`: the server life that the conclusion rests on; empty when it rests on the order itself.
+    `book_read_ms`: when the position was read that a new book starts from; 0 when there is a book.
+    """
 
     delivery: Delivery
     plan: Plan
@@ -178,17 +197,14 @@ class Settlement:
     filled: bool
     book_amount: Decimal | None = None
     expected_book_version: int = 0
+    book_read_ms: int = 0
+    run_id: str = ""
 
 
 class PlanStore(Protocol):
     """The executor's side of a plan: claim, write-ahead, settlement."""
 
-    async def claim(self, plan_id: str) -> tuple[int, Claim | None, int]:
-        """(now in Redis server µs, what an earlier delivery left, when Redis last restarted).
-
-        The last is in ms, 0 if it did not: claims of its last second may be lost.
-        """
-        ...
+    async def claim(self, plan_id: str) -> ClaimReading: ...
 
     async def take_over(self, plan_id: str, claim: Claim) -> bool:
         """Make a dead owner's claim ours; False when someone was faster."""
@@ -196,16 +212,23 @@ class PlanStore(Protocol):
 
     async def admission(self, plan: Plan) -> AdmissionReading: ...
 
-    async def admit(self, plan: Plan, reading: AdmissionReading, client_order_id: str) -> bool:
-        """Consume the permits and write `claimed`, if nothing of the reading has changed."""
+    async def admit(
+        self, plan: Plan, reading: AdmissionReading, client_order_id: str, run_id: str
+    ) -> str:
+        """Consume the permits and write `claimed`, if nothing of the reading has changed.
+
+        Empty when done; else `changed`, `claimed` (by another), `unreserved` or `restarted`.
+        """
         ...
 
-    async def mark_sending(self, plan: Plan, deadline_ms: int, quantity: Decimal) -> str:
-        """Write ahead. Empty when done; `lost` when the claim is not ours, `epoch` after a kill."""
+    async def mark_sending(
+        self, plan: Plan, deadline_ms: int, quantity: Decimal, run_id: str
+    ) -> str:
+        """Write ahead. Empty when done; else `lost` (not ours), `epoch` (a kill), `restarted`."""
         ...
 
     async def mark_unknown(self, plan: Plan, now_ms: int) -> None:
-        """Keep the worst case reserved and block opens of the symbol."""
+        """Keep the worst case reserved and block opens of the symbol, if the plan is ours."""
         ...
 
     async def book(self, symbol: str) -> tuple[Decimal | None, int]:
@@ -219,7 +242,7 @@ class PlanStore(Protocol):
     async def mark_price(self, symbol: str) -> Decimal | None: ...
 
     async def settle(self, settlement: Settlement) -> str:
-        """`settled`, `already` (acknowledged only), `lost` or `book` (the book moved: retry)."""
+        """`settled`, `already` (acknowledged only), `lost`, `restarted` or `book` (retry)."""
         ...
 
 

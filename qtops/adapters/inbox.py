@@ -5,9 +5,11 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from qtops.adapters import scripts
+from qtops.adapters.fields import flatten
 from qtops.adapters.link import RedisLink
 from qtops.contracts.dead_letter import DeadLetter
-from qtops.contracts.registry import Service, Stream
+from qtops.contracts.registry import Key, Service, Stream
 from qtops.contracts.result import Result
 from qtops.ports import Delivery
 
@@ -91,13 +93,18 @@ class RedisInbox:
     async def dead_letter(
         self, delivery: Delivery, letter: DeadLetter, result: Result | None
     ) -> None:
-        pipe = self._link.client.pipeline(transaction=True)
-        entries = [(Stream.DLQ, letter.to_fields())]
-        if result is not None:
-            entries.append((Stream.APPLY_RESULT, result.to_fields()))
-        for stream, fields in entries:
-            name, most = self._link.names.stream(stream), stream.value.maxlen
-            pipe.xadd(name, fields, maxlen=most, approximate=True)
-        pipe.xack(self._name, self._group, delivery.entry_id)
+        names, text = self._link.names, flatten(letter.to_fields())
+        keys = [self._name, names.stream(Stream.DLQ), names.stream(Stream.APPLY_RESULT)]
+        keys.append(names.key(Key.CLAIM, plan_id=result.plan_id) if result else self._name)
+        args = [
+            self._group,
+            delivery.entry_id,
+            str(Stream.DLQ.value.maxlen),
+            str(Stream.APPLY_RESULT.value.maxlen),
+            str(Key.CLAIM.value.ttl_s),
+            str(len(text)),
+            *text,
+            *(flatten(result.to_fields()) if result else ()),
+        ]
         with self._link.guard():
-            await pipe.execute()
+            await self._link.client.eval(scripts.source("bury"), len(keys), *keys, *args)

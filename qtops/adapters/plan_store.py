@@ -19,11 +19,12 @@ from qtops.contracts.registry import PERMIT_KEYS, Key, Service, Stream
 from qtops.contracts.values import ZERO, fmt_decimal
 from qtops.contracts.vocabulary import DenyReason, GateName
 from qtops.errors import DecodeError
-from qtops.ports import AdmissionReading, Settlement
+from qtops.ports import AdmissionReading, ClaimReading, Settlement
 
 CLAIM_TTL_S = Key.CLAIM.value.ttl_s or 0
 COOLDOWN_TTL_S = Key.EXEC_COOLDOWN.value.ttl_s or 0
 HISTORY_TTL_S = Key.OPEN_HISTORY.value.ttl_s or 0
+FIRST_RECORD_WAIT_MS = 2_000  # the file is synced every second
 
 
 class RedisPlanStore:
@@ -41,7 +42,7 @@ class RedisPlanStore:
     def _claim_key(self, plan_id: str) -> str:
         return self._names.key(Key.CLAIM, plan_id=plan_id)
 
-    async def claim(self, plan_id: str) -> tuple[int, Claim | None, int]:
+    async def claim(self, plan_id: str) -> ClaimReading:
         pipe = self._link.client.pipeline(transaction=False)
         pipe.time()
         pipe.hgetall(self._claim_key(plan_id))
@@ -51,8 +52,9 @@ class RedisPlanStore:
             (seconds, micros), raw, info, seen = await pipe.execute()
         now_us = int(seconds) * 1_000_000 + int(micros)
         claim = Claim.from_fields(decode_fields(raw)) if raw else None
-        restarted_ms = await self._restarted_ms(str(info["run_id"]), decode_fields(seen), now_us)
-        return now_us, claim, restarted_ms
+        run_id = str(info["run_id"])
+        restarted_ms = await self._restarted_ms(run_id, decode_fields(seen), now_us)
+        return ClaimReading(now_us, claim, run_id, restarted_ms)
 
     async def _restarted_ms(self, run_id: str, seen: dict[str, str], now_us: int) -> int:
         """When the server last came up with another run id than the one on record, in ms."""
@@ -60,9 +62,15 @@ class RedisPlanStore:
             return int(seen.get("since_ms") or 0)
         # An empty record is a first start; data from before would have carried it along.
         since_ms = now_us // 1000 if seen else 0
-        key = self._names.key(Key.SERVER_RUN)
+        pipe = self._link.client.pipeline(transaction=False)
+        record = {"run_id": run_id, "since_ms": str(since_ms)}
+        pipe.hset(self._names.key(Key.SERVER_RUN), mapping=record)
+        if not seen:
+            # If this first record were lost with the file's last second, the restart that lost it
+            # would look like another first start. An error means: no append-only file to wait for.
+            pipe.execute_command("WAITAOF", 1, 0, FIRST_RECORD_WAIT_MS)
         with self._link.guard():
-            await self._link.client.hset(key, mapping={"run_id": run_id, "since_ms": str(since_ms)})
+            await pipe.execute(raise_on_error=bool(seen))
         return since_ms
 
     async def take_over(self, plan_id: str, claim: Claim) -> bool:
@@ -92,7 +100,9 @@ class RedisPlanStore:
             raw=tuple(v if isinstance(v, bytes) else None for v in values),
         )
 
-    async def admit(self, plan: Plan, reading: AdmissionReading, client_order_id: str) -> bool:
+    async def admit(
+        self, plan: Plan, reading: AdmissionReading, client_order_id: str, run_id: str
+    ) -> str:
         keys = [
             self._claim_key(plan.plan_id),
             self._names.key(Key.RESERVATIONS),
@@ -100,6 +110,9 @@ class RedisPlanStore:
             *self._reading_keys(plan.plan_id),
         ]
         epoch = reading.control.value.epoch if isinstance(reading.control, Known) else -1
+        # The governor's permit for an open *is* its reservation: if that expired or was lost, the
+        # capacity may be someone else's by now.
+        promised = not plan.reduce_only and reading.permits.get(GateName.GOVERNOR) is not None
         args: list[Any] = [
             plan.plan_id,
             client_order_id,
@@ -108,33 +121,28 @@ class RedisPlanStore:
             str(epoch),
             str(CLAIM_TTL_S),
             str(len(CONTROL_KEYS)),
-            snapshot.encode_reservation(_reservation(plan)),
+            "" if promised else snapshot.encode_reservation(_reservation(plan)),
             _kept(reading),
+            run_id,
             *(b"+" + value if value is not None else b"-" for value in reading.raw),
         ]
-        return bool(await self._run("admit", keys, args))
+        return _word(await self._run("admit", keys, args))
 
-    async def mark_sending(self, plan: Plan, deadline_ms: int, quantity: Decimal) -> str:
+    async def mark_sending(
+        self, plan: Plan, deadline_ms: int, quantity: Decimal, run_id: str
+    ) -> str:
         keys = [self._claim_key(plan.plan_id), self._names.key(Key.KILL_EPOCH)]
-        args = [self._owner, str(deadline_ms), fmt_decimal(quantity)]
-        answer: bytes = await self._run("mark_sending", keys, args)
-        return "" if answer == b"ok" else answer.decode()
+        args = [self._owner, str(deadline_ms), fmt_decimal(quantity), run_id]
+        return _word(await self._run("mark_sending", keys, args))
 
     async def mark_unknown(self, plan: Plan, now_ms: int) -> None:
-        held = await self._held(plan.plan_id) or _reservation(plan)
-        record = replace(held, state="unknown", filled_at_ms=now_ms)
-        pipe = self._link.client.pipeline(transaction=True)
-        pipe.hset(
-            self._names.key(Key.RESERVATIONS), plan.plan_id, snapshot.encode_reservation(record)
-        )
-        pipe.incr(self._names.key(Key.RESERVATIONS_VERSION))
-        with self._link.guard():
-            await pipe.execute()
-
-    async def _held(self, plan_id: str) -> Reservation | None:
-        with self._link.guard():
-            raw = await self._link.client.hget(self._names.key(Key.RESERVATIONS), plan_id)
-        return snapshot.decode_reservation(raw.decode()) if raw else None
+        keys = [
+            self._claim_key(plan.plan_id),
+            self._names.key(Key.RESERVATIONS),
+            self._names.key(Key.RESERVATIONS_VERSION),
+        ]
+        fallback = snapshot.encode_reservation(_reservation(plan))
+        await self._run("mark_unknown", keys, [self._owner, plan.plan_id, fallback, str(now_ms)])
 
     async def book(self, symbol: str) -> tuple[Decimal | None, int]:
         with self._link.guard():
@@ -205,9 +213,18 @@ class RedisPlanStore:
             snapshot.side_of(amount) if amount is not None else "",
             str(COOLDOWN_TTL_S),
             str(HISTORY_TTL_S),
+            plan.digest,
+            s.run_id,
+            symbol,
+            str(s.book_read_ms),
             *flatten(s.result.to_fields()),
         ]
         return keys, args
+
+
+def _word(answer: bytes) -> str:
+    """A script's answer; empty for ok."""
+    return "" if answer == b"ok" else answer.decode()
 
 
 def _permit(raw: Any, gate: GateName, plan_id: str) -> Permit | DenyReason | None:

@@ -17,13 +17,15 @@ from qtops.errors import DecodeError, RedisError, RefusedError, VenueError
 from qtops.ports import DecisionFeed, Delivery, Inbox
 from qtops.services.gate_service import lane_of
 from qtops.services.loop import ServiceLoop
-from qtops.services.plan_run import ExecutorContext, LostClaimError, PlanRun
+from qtops.services.plan_context import ExecutorContext, LostClaimError, ReusedPlanIdError
+from qtops.services.plan_run import PlanRun
 from qtops.services.tasks import cancel_and_wait
 
 FILTERS_EVERY_S = 3600.0
 VENUE_RETRY_S = 1.0
 CLOCK_EVERY_S = 20.0  # also keeps a connection to the exchange warm
 DRAIN_S = 20.0
+REDIS_RETRIES_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
 class Executor:
@@ -36,6 +38,8 @@ class Executor:
         self._inboxes = {inbox.stream: inbox for inbox in inboxes}
         self._feed = feed
         self._running: dict[str, tuple[asyncio.Task[None], PlanRun]] = {}
+        self._waiting: dict[str, dict[str, tuple[Delivery, Plan]]] = {}
+        self._draining = False
         self._background: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger("qtops.executor")
 
@@ -93,39 +97,63 @@ class Executor:
             if not plan.decision.wants_order:
                 await self._inboxes[delivery.stream].acknowledge(delivery)
             elif plan.plan_id in self._running:
-                await self._duplicate(delivery, plan)
+                self._duplicate(delivery, plan)
             else:
                 self._launch(delivery, plan)
 
-    async def _duplicate(self, delivery: Delivery, plan: Plan) -> None:
-        """The same id again while the first is in hand: its own entry is left to its own run."""
+    def _duplicate(self, delivery: Delivery, plan: Plan) -> None:
+        """The same id again while the first is in hand: it waits, and sees how that one ended.
+
+        It is not acknowledged before: where Redis lost the first entry and the producer added the
+        plan again, this entry is all that is left of the plan.
+        """
         _, run = self._running[plan.plan_id]
         if run.entry_id != delivery.entry_id:
             self._log.warning("plan.duplicate", plan_id=plan.plan_id, entry=delivery.entry_id)
-            await self._inboxes[delivery.stream].acknowledge(delivery)
+            waiting = self._waiting.setdefault(plan.plan_id, {})
+            waiting[delivery.entry_id] = (delivery, plan)
 
     def _launch(self, delivery: Delivery, plan: Plan) -> None:
         run = PlanRun(self._ctx, delivery, plan)
-        task = asyncio.create_task(self._one(plan, run))
+        task = asyncio.create_task(self._one(delivery, plan, run))
         self._running[plan.plan_id] = (task, run)
         task.add_done_callback(lambda _: self._forget(plan.plan_id))
         self._ctx.metrics.in_flight(len(self._running))
 
     def _forget(self, plan_id: str) -> None:
         self._running.pop(plan_id, None)
+        waiting = self._waiting.get(plan_id)
+        if waiting and not self._draining:
+            self._launch(*waiting.pop(next(iter(waiting))))
+        if not waiting:
+            self._waiting.pop(plan_id, None)
         self._ctx.metrics.in_flight(len(self._running))
 
-    async def _one(self, plan: Plan, run: PlanRun) -> None:
-        """An entry that fails on Redis stays pending and comes back through the reclaim."""
+    async def _one(self, delivery: Delivery, plan: Plan, run: PlanRun) -> None:
+        """An entry that keeps failing on Redis stays pending and comes back through the reclaim."""
         try:
-            await run.run()
+            await self._insist(run)
         except LostClaimError:
             self._log.warning("plan.left_to_another_executor", plan_id=plan.plan_id)
+        except ReusedPlanIdError:
+            with contextlib.suppress(RedisError):  # it stays pending, and comes back here
+                await self._bury(delivery, _reused(plan))
         except RedisError as error:
             self._log.warning("plan.postponed", plan_id=plan.plan_id, error=error.message)
         except Exception:  # noqa: BLE001  one plan's bug must not take the others down
             # The plan keeps its entry and its claim; what it may have sent is looked up next time.
             self._log.exception("plan.failed", plan_id=plan.plan_id)
+
+    async def _insist(self, run: PlanRun) -> None:
+        """Again soon where Redis failed: a restart takes a moment, the reclaim twenty seconds."""
+        for delay_s in REDIS_RETRIES_S:
+            try:
+                return await run.run()
+            except RedisError as error:
+                self._log.warning("plan.retried", plan_id=run.plan.plan_id, error=error.message)
+                await asyncio.sleep(delay_s)
+                run.delivered_again()
+        return await run.run()
 
     async def _bury(self, delivery: Delivery, error: DecodeError) -> None:
         """Undecodable: to the dlq with reason and origin; a refusal where the plan has an id."""
@@ -155,21 +183,22 @@ class Executor:
             plan_id = parse_plan_id(text.get("plan_id", ""))
         except DecodeError:
             return None
-        now_us, claim, _ = await self._ctx.store.claim(plan_id)
-        if claim is not None or plan_id in self._running:
+        read = await self._ctx.store.claim(plan_id)
+        if read.claim is not None or plan_id in self._running:
             return None
         return Result(
             plan_id=plan_id,
             symbol=text.get("symbol", ""),
             executed=False,
             source=text.get("source", ""),
-            timestamp_ms=now_us // 1000,
+            timestamp_ms=read.now_us // 1000,
             error=f"{DenyReason.UNDECODABLE_PLAN.value}:{error.reason}",
             details={"field": error.field, "message": error.message},
         )
 
     async def drain(self) -> None:
         """Finish plans that hold a claim; let go of those that only wait for permits."""
+        self._draining = True
         await cancel_and_wait(self._background)
         for task, run in list(self._running.values()):
             if not run.claimed:
@@ -177,6 +206,11 @@ class Executor:
         pending = [task for task, _ in self._running.values()]
         if pending:
             await asyncio.wait(pending, timeout=DRAIN_S)
+
+
+def _reused(plan: Plan) -> DecodeError:
+    message = f"plan_id: {plan.plan_id} was given to a plan with another content before"
+    return DecodeError("plan_id_reused", "plan_id", message)
 
 
 class ExecutorService:

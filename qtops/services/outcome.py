@@ -6,14 +6,19 @@ from typing import Any
 
 from qtops.contracts.claim import Claim
 from qtops.contracts.codec import parse_json_object, text_of
+from qtops.contracts.decision import Deny
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.result import Result
-from qtops.contracts.values import ZERO, fmt_decimal
+from qtops.contracts.values import ZERO, fmt_decimal, parse_decimal
 from qtops.contracts.venue import VenueOrder
-from qtops.contracts.vocabulary import GateName
-from qtops.errors import VenueError
-from qtops.gates.admission import SHORT
+from qtops.contracts.vocabulary import DenyReason, GateName
+from qtops.errors import DecodeError, VenueError
+from qtops.gates.admission import SHORT, AwaitPermits
+from qtops.ports import AdmissionReading
+
+CLOCKS_AGREE_MS = 1_000  # how far two processes' ideas of the Redis server's clock may differ
+OLDEST_SNAPSHOT_MS = 11_000  # the snapshot that a permit of the position gate may rest on
 
 
 @dataclass(slots=True)
@@ -23,6 +28,7 @@ class Evidence:
     hops_us: dict[str, int] = field(default_factory=dict)
     permits: dict[GateName, Permit] = field(default_factory=dict)
     position_before: Decimal | None = None
+    position_read_ms: int = 0
     quantity: Decimal | None = None
 
 
@@ -36,6 +42,37 @@ def kept_permits(claim: Claim, plan_id: str) -> dict[GateName, Permit]:
         for gate in GateName
         if gate.value in kept
     }
+
+
+def readable_permits(reading: AdmissionReading) -> dict[GateName, Permit | Deny | None]:
+    """The permits of a reading; one that cannot be read is a refusal."""
+    return {
+        gate: Deny(permit, SHORT[gate]) if isinstance(permit, DenyReason) else permit
+        for gate, permit in reading.permits.items()
+    }
+
+
+def missing_text(verdict: AwaitPermits) -> str:
+    """Which gates did not answer in time."""
+    gates = ",".join(SHORT[gate] for gate in verdict.missing)
+    return f"{DenyReason.PERMIT_MISSING.value}:{gates}"
+
+
+def position_before(seen: Evidence) -> tuple[Decimal | None, int]:
+    """(position before the order, since when it was so), for a book that starts with this order.
+
+    A reduction read it itself; for an open it stands in the position gate's permit.
+    """
+    if seen.position_before is not None:
+        return seen.position_before, max(1, seen.position_read_ms - CLOCKS_AGREE_MS)
+    permit = seen.permits.get(GateName.POSITION)
+    held = permit.terms.get("exchange_position_amt") if permit is not None else None
+    if permit is None or held is None:
+        return None, 0
+    try:
+        return parse_decimal(held), max(1, permit.issued_at_ms - OLDEST_SNAPSHOT_MS)
+    except DecodeError:
+        return None, 0
 
 
 def result_of(

@@ -1,76 +1,46 @@
 """One plan from entry to result: carries out what `qtops.gates.execution` commands."""
 
 import asyncio
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import replace
 from decimal import Decimal
 
 import structlog
 
 from qtops.contracts.claim import Claim, ClaimState
 from qtops.contracts.decision import Deny
-from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan, client_order_id
 from qtops.contracts.result import Result
 from qtops.contracts.values import ZERO, fmt_decimal
-from qtops.contracts.venue import Filters, OrderRequest, VenueOrder
+from qtops.contracts.venue import OrderRequest, VenueOrder
 from qtops.contracts.vocabulary import DenyReason, GateName
 from qtops.errors import OutcomeClass, VenueError
 from qtops.gates import execution as ex
-from qtops.gates.admission import (
-    SHORT,
-    AdmissionLimits,
-    Admit,
-    AwaitPermits,
-    admit,
-    check_plan,
-    error_text,
-)
+from qtops.gates.admission import Admit, admit, check_plan, error_text
 from qtops.gates.sizing import SendFacts, order_quantity
-from qtops.ports import AdmissionReading, Clock, Delivery, PlanStore, Settlement, Venue
-from qtops.services.failpoints import Failpoint, Step, no_failpoint
-from qtops.services.metrics import ExecutorMetrics
-from qtops.services.outcome import Evidence, kept_permits, result_of, venue_error_text
+from qtops.ports import Delivery, Settlement
+from qtops.services.failpoints import Step
+from qtops.services.outcome import (
+    Evidence,
+    kept_permits,
+    missing_text,
+    position_before,
+    readable_permits,
+    result_of,
+    venue_error_text,
+)
+from qtops.services.plan_context import (
+    ExecutorContext,
+    LostClaimError,
+    RestartedError,
+    ReusedPlanIdError,
+    stop_if,
+)
 from qtops.services.server_time import ServerTime
-from qtops.services.wakeups import Wakeups
 
 DEFAULT_RETRY_MS = 200
 MAX_SNAPSHOT_AGE_MS = 10_000
 BOOK_RETRIES = 20
 RESTART_SUSPICION_MS = 3_600_000
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutorLimits:
-    """How the executor behaves, beside what admission demands. Times in ms."""
-
-    admission: AdmissionLimits
-    namespace: str
-    permit_wait_ms: int = 8_000
-    concurrency: int = 16
-    min_notional_usdt: Decimal = ZERO
-
-
-@dataclass(slots=True)
-class ExecutorContext:
-    """What every plan's run shares. The executor refreshes `filters`."""
-
-    store: PlanStore
-    venue: Venue
-    clock: Clock
-    wakeups: Wakeups
-    limits: ExecutorLimits
-    metrics: ExecutorMetrics
-    sending: asyncio.Semaphore
-    filters: dict[str, Filters] = field(default_factory=dict)
-    failpoint: Failpoint = no_failpoint
-    settling: defaultdict[str, asyncio.Lock] = field(
-        default_factory=lambda: defaultdict(asyncio.Lock)
-    )
-
-
-class LostClaimError(Exception):
-    """Another executor holds the plan now; this one must touch nothing."""
 
 
 class PlanRun:
@@ -85,6 +55,7 @@ class PlanRun:
         self._seen = Evidence()
         self._timestamp_ms = 0
         self._unknown = False
+        self._run_id = ""
         self._time = ServerTime(context.clock)
         self._log = structlog.get_logger("qtops.executor").bind(
             plan_id=plan.plan_id, symbol=plan.symbol
@@ -94,12 +65,32 @@ class PlanRun:
     def entry_id(self) -> str:
         return self._delivery.entry_id
 
+    def delivered_again(self) -> None:
+        """The entry was in hand before: from now on it is looked up before its first send."""
+        self._delivery = replace(self._delivery, count=self._delivery.count + 1)
+
     async def run(self) -> None:
         """Drive the plan to its one result. Raises LostClaimError when it is not ours to finish."""
         self._ctx.failpoint(Step.RECEIVED)
-        now_us, claim, restarted_ms = await self._ctx.store.claim(self.plan.plan_id)
+        while True:
+            try:
+                return await self._drive()
+            except RestartedError:
+                # Each step that could lead to a send, or deny one, holds only under the server life
+                # in which the plan was looked at. So it is looked at anew, with suspicion.
+                self._log.warning("redis.restarted", order_id=self.order_id)
+
+    async def _drive(self) -> None:
+        read = await self._ctx.store.claim(self.plan.plan_id)
+        now_us, claim, self._run_id = read.now_us, read.claim, read.run_id
+        self.claimed = self._unknown = False
+        # A position read before a restart may already hold an order that only now comes to light.
+        self._seen = Evidence()
         self._time.set(now_us)
-        suspicious, fence_ms = self._suspicion(now_us // 1000, restarted_ms)
+        suspicious, fence_ms = self._suspicion(now_us // 1000, read.restarted_ms)
+        if claim is not None and claim.plan_digest not in {"", self.plan.digest}:
+            # Taking it over would send this plan under the permits of that one.
+            raise ReusedPlanIdError(self.plan.plan_id)
         if claim is None:
             age_ms = 0 if suspicious else now_us // 1000 - self._delivery.entry_ms
             denial = check_plan(self.plan, age_ms, self._ctx.limits.admission)
@@ -162,17 +153,23 @@ class PlanRun:
                 reading = await self._ctx.store.admission(plan)
                 self._time.set(reading.now_us)
                 now_ms = reading.now_us // 1000
-                permits = _readable(reading)
+                permits = readable_permits(reading)
                 verdict = admit(plan, permits, reading.control, now_ms, limits.admission)
                 if isinstance(verdict, Deny):
                     return ex.Refused(error_text(verdict))
                 if isinstance(verdict, Admit):
-                    if await self._ctx.store.admit(plan, reading, self.order_id):
+                    refused = await self._ctx.store.admit(
+                        plan, reading, self.order_id, self._run_id
+                    )
+                    if not refused:
                         return self._admitted(verdict)
+                    if refused == "unreserved":
+                        return ex.Refused(f"{DenyReason.PERMIT_EXPIRED.value}:reservation")
+                    stop_if(refused, self.plan.plan_id)
                     continue  # something changed between the reading and the script: read again
                 left_ms = deadline - self._ctx.clock.monotonic_ms()
                 if left_ms <= 0:
-                    return ex.Refused(_missing(verdict))
+                    return ex.Refused(missing_text(verdict))
                 waiter.expect(verdict.missing)
                 await waiter.wait(left_ms / 1000)  # woken or not, the permits are read once more
 
@@ -192,6 +189,7 @@ class PlanRun:
             return ex.Refused(f"{DenyReason.FILTERS_UNKNOWN.value}:{plan.symbol}")
         mark = None
         if plan.reduce_only:
+            self._seen.position_read_ms = self._time.now_us() // 1000
             self._seen.position_before = await self._position_now()
         else:
             mark = await self._ctx.store.mark_price(plan.symbol)
@@ -219,9 +217,10 @@ class PlanRun:
         assert self._seen.quantity is not None  # noqa: S101  Prepare comes before Mark in the table
         self._timestamp_ms = self._ctx.venue.timestamp_ms()
         deadline_ms = self._timestamp_ms + self._ctx.venue.recv_window_ms
-        refused = await self._ctx.store.mark_sending(self.plan, deadline_ms, self._seen.quantity)
-        if refused == "lost":
-            raise LostClaimError(self.plan.plan_id)
+        refused = await self._ctx.store.mark_sending(
+            self.plan, deadline_ms, self._seen.quantity, self._run_id
+        )
+        stop_if(refused, self.plan.plan_id)
         if refused:
             return ex.Refused(f"{DenyReason.KILL_EPOCH_CHANGED.value}:before the request left")
         self._ctx.failpoint(Step.MARKED)
@@ -286,9 +285,17 @@ class PlanRun:
     async def _settle_in_turn(self, order: VenueOrder | None, error: str, *, filled: bool) -> None:
         outcome = "book"
         for _ in range(BOOK_RETRIES):
-            amount, version = await self._book_after(order) if filled else (None, 0)
-            result = self._result(order, error)
-            settlement = Settlement(self._delivery, self.plan, result, filled, amount, version)
+            settlement = Settlement(
+                self._delivery,
+                self.plan,
+                result := self._result(order, error),
+                filled,
+                # What the exchange shows is true in any life of the server; that nothing was sent
+                # is only known in the one in which the plan was looked at.
+                run_id="" if order is not None else self._run_id,
+            )
+            if filled and order is not None:
+                settlement = await self._with_book(settlement, order)
             outcome = await self._ctx.store.settle(settlement)
             if outcome != "book":
                 self._conclude(result, outcome)
@@ -297,8 +304,7 @@ class PlanRun:
 
     def _conclude(self, result: Result, outcome: str) -> None:
         self._ctx.failpoint(Step.SETTLED)
-        if outcome == "lost":
-            raise LostClaimError(self.plan.plan_id)
+        stop_if(outcome, self.plan.plan_id)
         seconds = (result.timestamp_ms - self._delivery.entry_ms) / 1000
         if outcome == "settled":
             self._ctx.metrics.settled(executed=result.executed, error=result.error, seconds=seconds)
@@ -311,15 +317,18 @@ class PlanRun:
             outcome=outcome,
         )
 
-    async def _book_after(self, order: VenueOrder | None) -> tuple[Decimal | None, int]:
-        """The book plus the fill; where there is no book yet, the position read before sending."""
-        amount, version = await self._ctx.store.book(self.plan.symbol)
-        before = amount if amount is not None else self._seen.position_before
-        if before is None and not self.plan.reduce_only:
-            before = ZERO  # the position gate admits an open only of a flat symbol
-        if before is None or order is None:
-            return None, version
-        return before + self.plan.side.sign * order.executed_quantity, version
+    async def _with_book(self, settlement: Settlement, order: VenueOrder) -> Settlement:
+        """The book plus the fill; where there is no book yet, the position before the order."""
+        before, version = await self._ctx.store.book(self.plan.symbol)
+        read_ms = 0
+        if before is None:
+            before, read_ms = position_before(self._seen)
+        if before is None:
+            return settlement
+        after = before + self.plan.side.sign * order.executed_quantity
+        return replace(
+            settlement, book_amount=after, expected_book_version=version, book_read_ms=read_ms
+        )
 
     def _result(self, order: VenueOrder | None, error: str) -> Result:
         self._hop("settled")
@@ -329,21 +338,13 @@ class PlanRun:
     async def _acknowledge(self) -> None:
         """The plan has its result; the script only acknowledges this entry of it."""
         settlement = Settlement(
-            self._delivery, self.plan, self._result(None, "already_settled"), filled=False
+            self._delivery,
+            self.plan,
+            self._result(None, "already_settled"),
+            filled=False,
+            run_id=self._run_id,
         )
         self._conclude(settlement.result, await self._ctx.store.settle(settlement))
 
     def _hop(self, name: str) -> None:
         self._seen.hops_us[name] = self._time.now_us()
-
-
-def _readable(reading: AdmissionReading) -> dict[GateName, Permit | Deny | None]:
-    return {
-        gate: Deny(permit, SHORT[gate]) if isinstance(permit, DenyReason) else permit
-        for gate, permit in reading.permits.items()
-    }
-
-
-def _missing(verdict: AwaitPermits) -> str:
-    gates = ",".join(SHORT[gate] for gate in verdict.missing)
-    return f"{DenyReason.PERMIT_MISSING.value}:{gates}"

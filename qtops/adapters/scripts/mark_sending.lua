@@ -1,6 +1,11 @@
 -- Write ahead: from here on the exchange may have the order. The last look at the kill epoch.
--- KEYS: 1 claim  2 kill epoch   ARGV: 1 owner  2 send deadline ms  3 quantity
--- Returns 'ok', 'lost' (the claim is not ours) or 'epoch' (the kill switch changed after admission).
+-- KEYS: 1 claim  2 kill epoch
+-- ARGV: 1 owner  2 send deadline ms  3 quantity  4 run id of the server when the plan was looked at
+-- Returns 'ok', 'restarted' (a claim that names us may be an old one: another's send can have been lost with the last
+-- second of the file), 'lost' (the claim is not ours) or 'epoch' (the kill switch changed after admission).
+if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[4] then
+  return 'restarted'
+end
 local claim = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'state')
 if claim[1] ~= ARGV[1] or claim[3] == 'done' then
   return 'lost'

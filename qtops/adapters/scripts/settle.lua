@@ -4,20 +4,46 @@
 -- ARGV: 1 owner  2 group  3 entry id  4 plan id  5 now ms  6 claim TTL s  7 result maxlen
 --       8 effect of the fill: 'open', 'reduce' or ''  9 book amount or ''  10 expected book version
 --       11 reservation JSON while the fill is not yet in a snapshot, or ''  12 order id  13 side of the book
---       14 cooldown TTL s  15 history TTL s  16… result fields
--- Returns 'settled', 'already', 'lost' or 'book'.
-local claim = redis.call('HMGET', KEYS[1], 'state', 'owner')
+--       14 cooldown TTL s  15 history TTL s  16 plan digest
+--       17 run id that the conclusion rests on, or '' when it rests on the order itself
+--       18 symbol  19 when the position was read that a new book starts from, 0 when there is a book
+--       20… result fields
+-- Returns 'settled', 'already', 'lost', 'restarted' or 'book'.
+if ARGV[17] ~= '' and string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[17] then
+  return 'restarted' -- "nothing was executed" may have been true of a claim that the restart undid
+end
+local claim = redis.call('HMGET', KEYS[1], 'state', 'owner', 'plan_digest')
 if claim[1] == 'done' then
+  if claim[3] and claim[3] ~= '' and claim[3] ~= ARGV[16] then
+    return 'lost' -- another plan under the same id: not this entry's result
+  end
   redis.call('XACK', KEYS[3], ARGV[2], ARGV[3])
   return 'already'
 end
 if claim[1] and claim[2] ~= ARGV[1] then
   return 'lost'
 end
-if ARGV[9] ~= '' then
-  if (redis.call('HGET', KEYS[6], 'version') or '0') ~= ARGV[10] then
-    return 'book'
+-- A new book starts from a position that the exchange showed. That position plus this fill is the truth only if no
+-- other fill of the symbol can lie between: else there is no book yet, which every reader can live with.
+local function may_start_book()
+  local last = tonumber(redis.call('GET', KEYS[7]) or '0')
+  if not last or last >= tonumber(ARGV[19]) then
+    return false
   end
+  local held = redis.call('HGETALL', KEYS[4])
+  for i = 1, #held, 2 do
+    local other = cjson.decode(held[i + 1])
+    local in_flight = other['state'] == 'admitted' or other['state'] == 'unknown'
+    if held[i] ~= ARGV[4] and other['symbol'] == ARGV[18] and in_flight then
+      return false
+    end
+  end
+  return true
+end
+if ARGV[9] ~= '' and (redis.call('HGET', KEYS[6], 'version') or '0') ~= ARGV[10] then
+  return 'book'
+end
+if ARGV[9] ~= '' and (ARGV[19] == '0' or may_start_book()) then
   redis.call('HSET', KEYS[6], 'position_amt', ARGV[9], 'side', ARGV[13], 'updated_at_ms', ARGV[5],
     'last_plan_id', ARGV[4], 'last_order_id', ARGV[12], 'source', 'executor')
   redis.call('HINCRBY', KEYS[6], 'version', 1)
@@ -38,8 +64,9 @@ else
   redis.call('HDEL', KEYS[4], ARGV[4])
 end
 redis.call('INCR', KEYS[5])
-local result = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', unpack(ARGV, 16))
+local result = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', unpack(ARGV, 20))
 redis.call('HSET', KEYS[1], 'state', 'done', 'result_id', result, 'owner', ARGV[1])
+redis.call('HSETNX', KEYS[1], 'plan_digest', ARGV[16])
 redis.call('HSETNX', KEYS[1], 'client_order_id', 'none')
 redis.call('HSETNX', KEYS[1], 'attempt', '0')
 redis.call('EXPIRE', KEYS[1], ARGV[6])
