@@ -7,7 +7,7 @@ from qtops.contracts.decision import Allow, Decision, Deny
 from qtops.contracts.facts import Facts, Known
 from qtops.contracts.plan import Plan
 from qtops.contracts.values import ZERO, floor_to_step, fmt_decimal
-from qtops.contracts.vocabulary import DenyReason, FactName, GateName, Side
+from qtops.contracts.vocabulary import DenyReason, FactName, GateName, Lane, Side
 from qtops.gates.base import ALL, OPENS, REDUCTIONS, Check, Gate, Need, known
 from qtops.gates.common import COMMON_CHECKS
 
@@ -76,10 +76,15 @@ def side_reduces(plan: Plan, facts: Facts, now_ms: int, limits: PositionLimits) 
     return None
 
 
+def _is_way_out(plan: Plan) -> bool:
+    """A reduction that repairs the book, or that an operator asked for by hand."""
+    return plan.reduce_only and (plan.is_reconcile or plan.lane is Lane.MANUAL)
+
+
 def book_side_agrees(plan: Plan, facts: Facts, now_ms: int, limits: PositionLimits) -> Deny | None:
-    """Book and exchange must be on the same side. A reconcile close is there to repair that."""
+    """Book and exchange must be on the same side, unless the plan is the way out of that."""
     amount, book = known(facts.position).amount, known(facts.book)
-    if plan.is_reconcile or book * amount >= ZERO:
+    if _is_way_out(plan) or book * amount >= ZERO:
         return None
     return Deny(
         DenyReason.RECONCILE_REQUIRED_SIDE_MISMATCH,
@@ -91,7 +96,7 @@ def book_quantity_agrees(
     plan: Plan, facts: Facts, now_ms: int, limits: PositionLimits
 ) -> Deny | None:
     """|exchange - book| may not exceed max(lot step, tolerance % of the exchange position)."""
-    if plan.is_reconcile:
+    if _is_way_out(plan):
         return None
     amount, book = known(facts.position).amount, known(facts.book)
     step = facts.filters.value.market_step if isinstance(facts.filters, Known) else ZERO
@@ -115,9 +120,9 @@ def nothing_in_flight(plan: Plan, facts: Facts, now_ms: int, limits: PositionLim
 
 
 def not_on_hold(plan: Plan, facts: Facts, now_ms: int, limits: PositionLimits) -> Deny | None:
-    """Reconciliation holds a symbol against everything but its own repair."""
+    """Reconciliation holds a symbol against everything but its repair and the operator's close."""
     holder = known(facts.reconcile_hold)
-    if holder and not plan.is_reconcile:
+    if holder and not _is_way_out(plan):
         return Deny(DenyReason.RECONCILE_HOLD_ACTIVE, holder[:80])
     return None
 

@@ -3,14 +3,29 @@
 from dataclasses import replace
 
 from qtops.contracts.facts import Missing, Position
-from qtops.contracts.vocabulary import Action, DenyReason, PlanDecision, Side
+from qtops.contracts.vocabulary import Action, DenyReason, Lane, PlanDecision, Side
 from qtops.gates.position import PositionLimits
 from tests.gates.rows_common import Row, common_rows
-from tests.strategies import NOW, PRICES, D, close, facts, filters, holding, known, plan
+from tests.strategies import (
+    NOW,
+    PRICES,
+    D,
+    close,
+    control,
+    facts,
+    filters,
+    holding,
+    known,
+    plan,
+)
 
 LIMITS = PositionLimits()
 GROW = replace(LIMITS, allow_increase=True)
 RECONCILE = {"decision": PlanDecision.RECONCILE_CLOSE}
+
+
+BY_HAND = close(lane=Lane.MANUAL)
+LANE_OPEN = {"control": control(manual_lane=True)}
 
 
 def opens(expect, *, order=None, limits=LIMITS, amount=0, **changes):
@@ -148,6 +163,12 @@ def _book_rows():
             quantity, amount=small, book=known(D("0.04899"))
         ),
         "an-empty-book": closes(quantity, book=known(D(0))),
+        "the-operator-closes-against-the-books-side": closes(
+            "10", order=BY_HAND, book=known(D(-10)), **LANE_OPEN
+        ),
+        "the-operator-closes-against-the-books-quantity": closes(
+            "10", order=BY_HAND, book=known(D(5)), **LANE_OPEN
+        ),
         "a-reconcile-close-repairs-the-side": closes(
             "10", order=close(**RECONCILE), book=known(D(-10))
         ),
@@ -167,6 +188,15 @@ def _waiting_rows():
         "cooldown-one-millisecond-left": closes(wait, exec_cooldown=known(NOW - 14_999)),
         "cooldown-just-over-for-an-open": opens("0.002", exec_cooldown=known(NOW - 15_000)),
         "cooldown-one-millisecond-left-for-an-open": opens(wait, exec_cooldown=known(NOW - 14_999)),
+        "a-hold-lets-the-operators-close-through": closes(
+            "10", order=BY_HAND, reconcile_hold=known("drift"), **LANE_OPEN
+        ),
+        "a-hold-stops-the-operators-open": opens(
+            hold,
+            order=replace(plan(), lane=Lane.MANUAL),
+            reconcile_hold=known("drift"),
+            **LANE_OPEN,
+        ),
         "a-hold-stops-a-close": closes(hold, reconcile_hold=known("drift")),
         "a-hold-stops-an-open": opens(hold, reconcile_hold=known("drift")),
         "a-hold-lets-its-repair-through": closes(

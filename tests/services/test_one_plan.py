@@ -156,3 +156,14 @@ async def test_a_plan_that_asks_for_nothing_is_acknowledged_without_result(syste
     assert await system.results_of("skip") == []
     for service in (*GATES, Service.EXECUTOR):
         assert await system.pending(Stream.APPLY_PLAN, service) == 0
+
+
+async def test_an_operator_gets_out_of_a_position_that_the_book_denies(system: System):
+    await system.start(*EVERYTHING)
+    book = system.names.key(Key.BOOK, symbol="TRXUSDT")
+    await system.link.client.hset(book, mapping={"position_amt": "5", "side": "LONG"})
+    await system.publish(**close_plan("p1"))
+    assert "reconcile_required_qty_mismatch" in (await system.result("p1")).error
+    await system.link.client.set(system.names.key(Key.MANUAL_LANE), "1", ex=60)
+    await system.publish(Stream.APPLY_PLAN_MANUAL, **close_plan("p2", source="operator"))
+    assert (await system.result("p2")).executed
