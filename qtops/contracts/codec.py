@@ -5,7 +5,7 @@ taken, and hands back the rest, so that nothing a producer sent is dropped.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -171,8 +171,3 @@ def parse_word(kind: type[E], raw: str, field: str) -> E:
             return member
     known = ", ".join(member.value for member in kind)
     raise DecodeError(f"bad_{field}", field, f"{field}: {raw[:40]!r} is none of {known}")
-
-
-def without_empty(fields: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    """Fields that have a value, in order."""
-    return {name: value for name, value in fields if value}

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from qtops.contracts.codec import Fields, fmt_bool, parse_int, parse_json_object, text_of
 from qtops.contracts.values import fmt_decimal
-from qtops.contracts.vocabulary import DenyReason, GateName
+from qtops.contracts.vocabulary import DenyReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,3 @@ class DecisionRecord:
             else {},
             decided_at_us=parse_int(fields.take("decided_at_us") or "0", "decided_at_us"),
         )
-
-
-GATE_ORDER = (GateName.GOVERNOR, GateName.PORTFOLIO, GateName.POSITION)

@@ -1,7 +1,7 @@
 """Everything a gate may know. A fact is known, with the time it was observed, or it is missing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
 
@@ -103,4 +103,3 @@ class Facts:
     heat_cooldown: Fact[int | None] = NOT_REQUESTED
     open_history: Fact[tuple[int, ...]] = NOT_REQUESTED
     reconcile_hold: Fact[str] = NOT_REQUESTED
-    notes: Mapping[str, str] = field(default_factory=dict)

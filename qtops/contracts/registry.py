@@ -4,7 +4,6 @@ No other module spells a name. `Names` binds the registry to a namespace (`quant
 such as `{quantum}` on a cluster). `docs/contracts.md` is generated from these rows.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
@@ -404,7 +403,3 @@ class Names:
         """The consumer group through which `service` reads `stream`."""
         spec = next(g for g in stream.value.groups if g.service is service)
         return spec.name.format(namespace=self.namespace)
-
-    def streams_of(self, service: Service) -> Iterator[Stream]:
-        """The streams that `service` consumes through a group."""
-        return (s for s in Stream if any(g.service is service for g in s.value.groups))

@@ -205,17 +205,6 @@ def decode_reservation(raw: str) -> Reservation:
     )
 
 
-def encode_book(symbol: str, amount: Decimal, at_ms: int, source: str) -> dict[str, str]:
-    """`position:ledger:SYMBOL` as seeded by hand or by reconciliation."""
-    return {
-        "symbol": symbol,
-        "position_amt": fmt_decimal(amount),
-        "side": side_of(amount),
-        "updated_at_ms": str(at_ms),
-        "source": source,
-    }
-
-
 def decode_book(raw: Mapping[str, str]) -> tuple[Decimal, int]:
     """(signed amount, version); the original's `qty` with a side is read too."""
     fields = Fields(raw)

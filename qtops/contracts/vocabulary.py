@@ -13,10 +13,6 @@ class Side(StrEnum):
     def sign(self) -> int:
         return 1 if self is Side.BUY else -1
 
-    @property
-    def opposite(self) -> "Side":
-        return Side.SELL if self is Side.BUY else Side.BUY
-
 
 class Action(StrEnum):
     """What a plan proposes. The PARTIAL numbers are per cent of the position."""
@@ -50,10 +46,6 @@ class Effect(StrEnum):
     OPEN = "open"
     REDUCE = "reduce"
     CLOSE = "close"
-
-    @property
-    def is_reduction(self) -> bool:
-        return self is not Effect.OPEN
 
 
 class GateName(StrEnum):

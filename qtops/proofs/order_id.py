@@ -16,7 +16,6 @@ from qtops.contracts.codec import parse_bool, parse_instant_ms, parse_json_objec
 from qtops.errors import DecodeError
 from qtops.ports import ResultSource, StreamEntry
 
-DEFAULT_COUNT: Final = 400
 _NO_ORDER_ID: Final = frozenset({"", "null", "none", "nan", "undefined", "true", "false"})
 _ORDER_ID_NAMES: Final = ("order_id", "orderId")
 _QUANTITY_NAMES: Final = ("qty", "quantity")

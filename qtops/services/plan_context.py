@@ -21,7 +21,6 @@ class ExecutorLimits:
     admission: AdmissionLimits
     namespace: str
     permit_wait_ms: int = 8_000
-    concurrency: int = 16
     min_notional_usdt: Decimal = ZERO
 
 

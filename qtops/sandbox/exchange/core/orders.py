@@ -56,10 +56,6 @@ class Order:
     def average_price(self) -> Decimal:
         return self.quote / self.executed if self.executed else ZERO
 
-    @property
-    def signed_remaining(self) -> Decimal:
-        return sign_of(self.side) * self.remaining
-
     def close(self, status: str, now_ms: int) -> None:
         """End the order's life; what has been executed stays."""
         self.status = status

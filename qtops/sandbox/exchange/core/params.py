@@ -50,9 +50,6 @@ class Params:
     def decimal(self, name: str) -> Decimal:
         return self._decimal(name, self.text(name))
 
-    def optional_decimal(self, name: str) -> Decimal | None:
-        return self._decimal(name, self._values[name]) if name in self else None
-
     def integer(self, name: str) -> int:
         return self._integer(name, self.text(name))
 
@@ -64,9 +61,6 @@ class Params:
         if value is None:
             raise refuse(-1130, name)
         return value
-
-    def optional_flag(self, name: str) -> bool | None:
-        return self.flag(name) if name in self else None
 
     def choice(self, name: str, allowed: Collection[str], code: int) -> str:
         """One of `allowed`, else that code's refusal."""
