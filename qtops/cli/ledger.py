@@ -1,20 +1,20 @@
 """`qtops ledger`: record a change, look it up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qtops.cli import ledger_check, ledger_more
 from qtops.cli.context import AppContext, current
-from qtops.cli.ledger_options import ManyValues, Root, open_ledger, policy_of
+from qtops.cli.ledger_options import ManyValues, Root, open_ledger
+from qtops.cli.ledger_record import Recording, record
 from qtops.cli.options import DryRun, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Column, Mark, Printer
 from qtops.errors import ExitCode, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from qtops.ledger.evidence import Collected, Wanted
     from qtops.ledger.store import Outcome
 
 app = command_group()
@@ -80,7 +80,6 @@ def append(
     """
     from qtops.ledger.evidence import Wanted
     from qtops.ledger.rules import approval_fault
-    from qtops.ledger.store import Draft
 
     env = current()
     ledger = open_ledger(env, root)
@@ -100,24 +99,21 @@ def append(
         "rollback_ref": rollback_ref,
         "corrects": corrects,
     }
-    declared = _declared(env, declared)
     _check_id(operation_id)
     if require_approval and (fault := approval_fault(declared)):
         raise RefusedError(fault, hint="--approved-by NAME, another than --requested-by")
     wanted = Wanted(
         cwd=env.host.cwd,
-        services=declared.get("allowed_services", ()),
+        services=declared["allowed_services"],
         proof_paths=proof_path or (),
         metrics_urls=metrics_urls or (),
         metrics_grep=metrics_grep or (),
         redis_cmds=redis_cmds or (),
         log_lines=log_lines,
     )
-    is_strict = strict or env.settings().boolean("STRICT_LEDGER")
-    entry = _with_evidence(env, declared, wanted, strict=is_strict)
-    day = entry["execution_timestamp"][:10]
-    draft = Draft(entry, day, operation_id, again=again, strict=is_strict)
-    _emit(env, ledger.append(draft, dry_run=dry_run), dry_run=dry_run)
+    recording = Recording(operation_id, strict=strict, again=again, dry_run=dry_run)
+    done = record(env, ledger, declared, wanted, recording)
+    _emit(env, done, dry_run=dry_run)
 
 
 @app.command("list")
@@ -213,65 +209,6 @@ def _check_id(operation_id: str) -> None:
             day_of(operation_id)
     except DecodeError as error:
         raise UsageError(f"--operation-id: {error.message}") from error
-
-
-def _declared(env: AppContext, values: dict[str, Any]) -> dict[str, Any]:
-    """Without what is empty, and without secrets; what was masked is said."""
-    kept = {name: value for name, value in values.items() if value}
-    for name in ("operation_name", "objective", "blast_radius", "changes_summary"):
-        if name not in kept:
-            raise UsageError(f"{name} is empty")
-    try:
-        repr(kept).encode()
-        for value in kept.values():
-            "".join(value).encode()
-    except UnicodeEncodeError as error:
-        raise UsageError("a text is not valid UTF-8") from error
-    masked = {name: _masked(value, env.redact) for name, value in kept.items()}
-    if changed := [name for name in kept if masked[name] != kept[name]]:
-        env.warn(f"what looks like a secret was masked in {', '.join(changed)}")
-    return masked
-
-
-def _masked(value: Any, redact: Callable[[str], str]) -> Any:
-    if isinstance(value, dict):
-        return {name: _masked(item, redact) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item, redact) for item in value]
-    return redact(value) if isinstance(value, str) else value
-
-
-def _with_evidence(
-    env: AppContext, declared: dict[str, Any], wanted: "Wanted", *, strict: bool
-) -> dict[str, Any]:
-    import asyncio
-
-    from qtops.contracts.codec import fmt_instant
-    from qtops.ledger.rules import evidence_faults, policy_faults
-
-    found = asyncio.run(_collect(env, wanted))
-    now = fmt_instant(env.now_ms())[:19] + "Z"
-    entry = declared | {"approval_timestamp": now, "execution_timestamp": now}
-    entry |= _masked(found.fields, env.redact)
-    if found.failures:
-        entry["evidence_failures"] = _masked(found.failures, env.redact)
-    exceptions = policy_faults(entry, policy_of(env))
-    if exceptions and strict:
-        raise RefusedError(f"{exceptions[0]}; nothing was written", hint="--approved-by NAME")
-    if warnings := evidence_faults(entry) + exceptions:
-        entry["validation_warnings"] = warnings
-    return entry
-
-
-async def _collect(env: AppContext, wanted: "Wanted") -> "Collected":
-    from qtops.ledger.evidence import collect
-
-    if not wanted.redis_cmds:
-        return await collect(wanted, None)
-    from qtops.wiring.ledger import ledger_redis
-
-    async with ledger_redis(env.settings()) as redis:
-        return await collect(wanted, redis)
 
 
 def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:

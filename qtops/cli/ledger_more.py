@@ -42,8 +42,8 @@ def import_(
 
     Exit codes: 0 all are in the log; 2 broken ones were left out; 1 error; 64 usage.
     """
+    from qtops.files import replace
     from qtops.ledger.blocks import order_of, read_source
-    from qtops.ledger.files import replace
 
     env = current()
     ledger = open_ledger(env, root)
@@ -179,8 +179,8 @@ def export(
 
     Exit codes: 0 written; 1 error; 64 usage.
     """
+    from qtops.files import replace
     from qtops.ledger.entry import canonical
-    from qtops.ledger.files import replace
     from qtops.ledger.markdown import rebuilt
     from qtops.ledger.yamltext import dump
 

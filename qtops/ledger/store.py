@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from qtops.errors import HostError, QtopsError
+from qtops.files import append_line, held
+from qtops.files import replace as replace_file
 from qtops.ledger import markdown
 from qtops.ledger.chain import Fault, Reading, read_chain
 from qtops.ledger.entry import (
@@ -19,8 +21,6 @@ from qtops.ledger.entry import (
     folded,
     is_signature,
 )
-from qtops.ledger.files import append_line, held
-from qtops.ledger.files import replace as replace_file
 from qtops.ledger.logscan import LogScan
 from qtops.ledger.rules import rollback_faults
 from qtops.ledger.yamltext import dump

@@ -1,0 +1,1 @@
+"""Operations as declared work: what may be touched, prompts, runbooks, steps, obligations."""
