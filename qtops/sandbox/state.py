@@ -122,7 +122,7 @@ class SandboxDirectory:
         if lock is None:
             return
         if self.keep:
-            self._remove((STATE_FILE, ENV_FILE, CONTROL_SOCKET))
+            self._remove((STATE_FILE, ENV_FILE, CONTROL_SOCKET, _ENV_FILES))
         else:
             shutil.rmtree(self.path, ignore_errors=True)
             with suppress(OSError):  # .qtops, when nothing else is in it
