@@ -22,7 +22,9 @@ def emit_list(env: AppContext) -> None:
 
     def text(out: Printer) -> None:
         mark = Mark.FAIL if unsettled else Mark.OK
-        out.verdict(mark, f"{len(rows)} rollbacks", f"{len(unsettled)} open")
+        out.verdict(
+            mark, f"{len(rows)} rollback{'' if len(rows) == 1 else 's'}", f"{len(unsettled)} open"
+        )
         names = ("rollback_id", "kind", "standing", "by", "reason")
         columns = [Column("id"), Column("kind"), Column("state"), Column("by"), Column("reason")]
         out.table(columns, [[row[name] for name in names] for row in rows])

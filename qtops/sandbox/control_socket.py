@@ -29,11 +29,12 @@ class Supervisor(Protocol):
 
 
 class ControlServer:
-    """Answers as long as the sandbox is up."""
+    """Answers as long as the sandbox is up, one request at a time."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._server: asyncio.Server | None = None
+        self._turn = asyncio.Lock()
 
     async def start(self, directory: Path) -> None:
         before = os.umask(0o177)
@@ -44,18 +45,24 @@ class ControlServer:
             os.umask(before)
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """Returns after the request that is being worked on; those behind it are turned away."""
+        async with self._turn:
+            if self._server is not None:
+                self._server.close()
+                self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            answer = await self._answer(await reader.readline())
+            line = await reader.readline()
+            async with self._turn:
+                answer = await self._answer(line)
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         writer.close()
 
     async def _answer(self, line: bytes) -> dict[str, str]:
+        if self._server is None:
+            return {"error": "it is going down"}
         try:
             request = json.loads(line)
             if name := request.get("restart"):
