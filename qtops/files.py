@@ -17,13 +17,19 @@ _MODE: Final = 0o644
 
 
 @contextmanager
-def held(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """The lock of the kernel on `path`; the file stays, the lock goes with the process."""
+def held(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[int]:
+    """The lock of the kernel on `path`; the file stays, the lock goes with the process.
+
+    A child that is handed the descriptor keeps the lock when its parent is killed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
     try:
         _wait_for(descriptor, path, time.monotonic() + wait_s)
-        yield
+        try:
+            yield descriptor
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
 
