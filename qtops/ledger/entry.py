@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import rfc8785
 
+from qtops.contracts.vocabulary import RiskClass
 from qtops.errors import DecodeError
 
 Entry = dict[str, Any]
@@ -68,7 +69,7 @@ LISTS: Final = frozenset(
 MAPPINGS: Final = frozenset({"services_status", "proof_file", "proof_files", "service_logs"})
 TIMES: Final = frozenset({"approval_timestamp", "execution_timestamp", "mtime_utc"})
 INTEGERS: Final = frozenset({"seq", "size_bytes"})
-RISK_CLASSES: Final = ("READ_ONLY", "LOW_RISK_CONFIG", "SERVICE_RESTART", "FILESYSTEM_WRITE")
+RISK_CLASSES: Final = tuple(risk.value for risk in RiskClass)
 OUTCOMES: Final = ("SUCCESS", "PARTIAL", "ROLLBACK")
 OPERATION_ID: Final = re.compile(r"OPS-(\d{4}-\d{2}-\d{2})-(\d{3}|[1-9]\d{3,})", re.ASCII)
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
