@@ -81,6 +81,7 @@ PARTS: tuple[Part, ...] = (
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
     Part("ledger", "qtops.cli.ledger", "What was changed, by whom, on what evidence."),
+    Part("ops", "qtops.cli.ops", "Work with a declared scope, step by step, undone when it fails."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
 )

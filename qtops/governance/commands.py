@@ -1,4 +1,4 @@
-"""Runs one command: no shell, a process group of its own, a time limit, its output kept as proof."""
+"""Runs one command: no shell, its own process group, a time limit, its output kept as proof."""
 
 import hashlib
 import os
@@ -33,18 +33,27 @@ class Runner:
         started_at_ms = self.now_ms()
         with tempfile.TemporaryFile() as output:
             # A file, not a pipe: a daemon that keeps its output open does not keep us waiting.
-            exit_code = self._wait(command, directory, output)
+            exit_code, result = self._outcome(command, directory, output)
             tail, digest, size = _read(output)
         return Ran(
             command=tuple(map(self.mask, command)),
             started_at_ms=started_at_ms,
             ended_at_ms=self.now_ms(),
             exit_code=exit_code,
-            result=_words(exit_code, self.limit_s),
+            result=result,
             output_tail=self.mask(tail),
             output_sha256=digest,
             output_bytes=size,
         )
+
+    def _outcome(
+        self, command: Sequence[str], directory: Path, output: IO[bytes]
+    ) -> tuple[int | None, str]:
+        try:
+            exit_code = self._wait(command, directory, output)
+        except OSError as error:
+            return None, f"not started: {error.strerror}"
+        return exit_code, _words(exit_code, self.limit_s)
 
     def _wait(self, command: Sequence[str], directory: Path, output: IO[bytes]) -> int | None:
         process = subprocess.Popen(
@@ -67,8 +76,8 @@ class Runner:
 
 def need_program(command: Sequence[str], directory: Path, option: str) -> None:
     """UsageError when there is nothing to run: such a command says nothing about the system."""
-    if not command:
-        raise UsageError(f"{option}: an empty command")
+    if not command or not command[0] or any("\0" in word for word in command):
+        raise UsageError(f"{option}: no command")
     name = str(directory / command[0]) if "/" in command[0] else command[0]
     if which(name) is None:
         raise UsageError(f"{option}: no program {command[0]!r}", hint="nothing was run")

@@ -31,7 +31,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A command that was run. `exit_code` is None when its time limit ended it.
+    """A command that was run. `exit_code` is None when it did not end by itself.
 
     The digest and the size are of the whole output, the tail is its masked end.
     """
