@@ -103,16 +103,21 @@ def _inner(entry: Mapping[str, Any], name: str) -> Any:
     """Mappings lose their order in canonical JSON; this is how people read them."""
     value = entry[name]
     if name == "proof_file" and isinstance(value, dict):
-        wanted = ("sha256", "size_bytes", "mtime_utc")
-        return {
-            key: value[key]
-            for key in (*wanted, *sorted(value.keys() - set(wanted)))
-            if key in value
-        }
+        return _proof(value)
+    if name == "proof_files" and isinstance(value, dict):
+        return {path: _proof(value[path]) for path in sorted(value)}
     if name in {"services_status", "service_logs"} and isinstance(value, dict):
         services = [s for s in entry.get("allowed_services", ()) if s in value]
         return {key: value[key] for key in (*services, *sorted(value.keys() - set(services)))}
     return value
+
+
+def _proof(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    wanted = ("sha256", "size_bytes", "mtime_utc")
+    names = (*wanted, *sorted(value.keys() - set(wanted)))
+    return {name: value[name] for name in names if name in value}
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
