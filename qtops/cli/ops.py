@@ -23,6 +23,7 @@ from qtops.errors import ExitCode, RefusedError, UsageError
 if TYPE_CHECKING:
     from qtops.governance.declaration import Declaration
     from qtops.governance.operation import Operation
+    from qtops.ledger.store import Ledger
 
 app = command_group()
 
@@ -90,8 +91,9 @@ def begin(
     why = _exception(env, declaration, said(exception, "--exception"))
     commands = _rollback(env, declaration, rollback_cmd or [])
     opened = _new(env, declaration, commands, why, who_asks(env, by))
+    ledger = open_ledger(env, root)
     if not dry_run:
-        opened = _open(env, opened, root)
+        opened = _open(ledger, opened)
     _emit_begin(env, opened, dry_run=dry_run)
 
 
@@ -128,7 +130,9 @@ def _exception(env: AppContext, declaration: "Declaration", exception: str) -> s
     if not faults:
         return ""
     if env.settings().boolean("STRICT_LEDGER"):
-        raise RefusedError(f"{faults[0]}; STRICT_LEDGER takes no exception", hint="--approved-by")
+        raise RefusedError(
+            f"{faults[0]}; STRICT_LEDGER takes no exception", hint="--approved-by NAME"
+        )
     if not exception:
         raise RefusedError(faults[0], hint='--approved-by NAME, or --exception "why"')
     return env.redact(exception)
@@ -173,14 +177,13 @@ def _new(
     )
 
 
-def _open(env: AppContext, operation: "Operation", root: Path | None) -> "Operation":
+def _open(ledger: "Ledger", operation: "Operation") -> "Operation":
     """Under an id that nobody else gets, from the moment the file is there."""
     from dataclasses import replace
 
     from qtops.contracts.codec import fmt_instant
     from qtops.governance.journal import Journal
 
-    ledger = open_ledger(env, root)
     journal = Journal(ledger.root)
     day = fmt_instant(operation.opened_at_ms)[:10]
     name = ledger.reserve(day, lambda name: journal.save(replace(operation, operation_id=name)))

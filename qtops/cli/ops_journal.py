@@ -9,7 +9,7 @@ import typer
 from qtops.cli.context import AppContext
 from qtops.cli.printer import Mark, Printer
 from qtops.cli.spans import parse_span, span
-from qtops.errors import UsageError
+from qtops.errors import DecodeError, UsageError
 
 if TYPE_CHECKING:
     from qtops.governance.journal import Journal
@@ -30,18 +30,26 @@ MARKS = {
 
 
 def chosen(journal: "Journal", operation_id: str) -> str:
-    """The named operation, which must be open, or the only open one."""
+    """The named operation, or the only open one."""
     if operation_id:
-        if not journal.is_open(operation_id):
-            journal.load(operation_id)
-            raise UsageError(f"{operation_id} has ended", hint=f"qtops ops status {operation_id}")
-        return operation_id
+        return checked_id(operation_id)
     names = journal.open_ids()
     if not names:
         raise UsageError("no operation is open", hint="qtops ops begin --help")
     if len(names) > 1:
         raise UsageError(f"{len(names)} operations are open, name one of {', '.join(names)}")
     return names[0]
+
+
+def checked_id(operation_id: str) -> str:
+    """An id in its format: it becomes a file name. UsageError for anything else."""
+    from qtops.ledger.entry import day_of
+
+    try:
+        day_of(operation_id)
+    except DecodeError as error:
+        raise UsageError(error.message, hint="qtops ops status") from error
+    return operation_id
 
 
 def argv_of(text: str, option: str) -> tuple[str, ...]:
@@ -80,7 +88,8 @@ def print_step(out: Printer, step: "Step") -> None:
     mark = {"PASS": Mark.OK, "FAIL": Mark.FAIL}.get(step.verdict, Mark.UNKNOWN)
     what = shlex.join(step.command) or "by hand"
     out.finding(
-        mark, f"step {step.number} {step.verdict}  {step.title}: {step.result or 'UNKNOWN'}"
+        mark,
+        f"step {step.number} {step.verdict}  {step.title}: {step.result or 'no result on record'}",
     )
     out.line(f"  {what}")
     for ran in (step.run, step.verification):

@@ -9,6 +9,7 @@ from qtops.cli.context import AppContext, current
 from qtops.cli.ledger_options import Root, open_ledger
 from qtops.cli.ops_journal import (
     MARKS,
+    checked_id,
     payload_of,
     print_attempts,
     print_next,
@@ -49,7 +50,7 @@ def status(
     place = open_ledger(env, root).root
     if operation_id:
         journal = Journal(place)
-        _emit_one(env, journal, journal.load(operation_id))
+        _emit_one(env, journal, journal.recall(checked_id(operation_id)))
     else:
         _emit_all(env, place)
 
@@ -69,7 +70,7 @@ def _emit_one(env: AppContext, journal: "Journal", operation: "Operation") -> No
         print_attempts(out, operation)
         for refusal in operation.refusals:
             out.finding(Mark.WARN, f"refused  {refusal.title}: {'; '.join(refusal.reasons)}")
-        if is_open:
+        if is_open and state != "running":
             print_next(out, operation)
 
     code = ExitCode.UNHEALTHY if needs_decision else ExitCode.OK

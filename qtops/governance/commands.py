@@ -84,13 +84,12 @@ def need_program(command: Sequence[str], directory: Path, option: str) -> None:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """The whole group: asked first, then killed."""
+    """The whole group: asked first, then killed, who left the leader behind too."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
+        with suppress(OSError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_S)
-            return
 
 
 def _read(output: IO[bytes]) -> tuple[str, str, int]:

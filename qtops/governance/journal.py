@@ -26,15 +26,17 @@ class Journal:
         return sorted(path.stem for path in (self._root / DIRECTORY).glob("*.json"))
 
     def load(self, operation_id: str) -> Operation:
-        """An open operation, or one that has ended. HostError when there is none, or no record."""
-        for path in (obligation_path(self._root, operation_id), self._ended(operation_id)):
-            try:
-                return operation_from(json.loads(path.read_bytes()))
-            except FileNotFoundError:
-                continue
-            except (DecodeError, ValueError, AttributeError) as error:
-                raise HostError(f"{path} is unreadable: {error}", hint=f"cat {path}") from error
+        """An open operation. HostError when it is not open, or its record is unreadable."""
+        if operation := _read(obligation_path(self._root, operation_id)):
+            return operation
+        if self._ended(operation_id).exists():
+            hint = f"qtops ops status {operation_id}"
+            raise HostError(f"{operation_id} has ended", hint=hint)
         raise HostError(f"no operation {operation_id}", hint="qtops ops status")
+
+    def recall(self, operation_id: str) -> Operation:
+        """An open operation, or one that has ended. HostError as `load`."""
+        return _read(self._ended(operation_id)) or self.load(operation_id)
 
     def is_open(self, operation_id: str) -> bool:
         return obligation_path(self._root, operation_id).exists()
@@ -74,9 +76,11 @@ class Journal:
             except HostError as error:
                 message = f"a command of {operation_id} is still running"
                 raise HostError(message, hint=f"fuser -v {lock}") from error
-            yield descriptor
-            if not self.is_open(operation_id):
-                lock.unlink(missing_ok=True)
+            try:
+                yield descriptor
+            finally:
+                if not self.is_open(operation_id):
+                    lock.unlink(missing_ok=True)
 
     def is_busy(self, operation_id: str) -> bool:
         """Somebody works on it, or a command outlived whoever started it."""
@@ -87,6 +91,16 @@ class Journal:
 
     def _ended(self, operation_id: str) -> Path:
         return self._root / ENDED / f"{operation_id}.json"
+
+
+def _read(path: Path) -> Operation | None:
+    """None when there is no such file."""
+    try:
+        return operation_from(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (DecodeError, ValueError, TypeError) as error:
+        raise HostError(f"{path} is unreadable: {error}", hint=f"cat {path}") from error
 
 
 def _data(operation: Operation) -> bytes:

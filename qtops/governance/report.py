@@ -92,7 +92,8 @@ def _outputs(operation: Operation) -> list[str]:
     for title, ran in _runs(operation):
         size = f"{ran.output_bytes} bytes, sha256 `{ran.output_sha256}`"
         lines += [f"{title}, {_code(_command(ran.command))}: {size}", ""]
-        lines += [*(f"    {_printable(line)}" for line in ran.output_tail.splitlines()), ""]
+        if ran.output_tail:
+            lines += [*(f"    {_printable(line)}" for line in ran.output_tail.splitlines()), ""]
     return lines or ["Nothing was run."]
 
 

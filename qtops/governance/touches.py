@@ -5,6 +5,7 @@ name. A path is compared after its links are followed.
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -88,12 +89,13 @@ def _flat(words: Iterable[str]) -> Iterable[str]:
 
 
 def _inner(script: str) -> list[str]:
-    lexer = shlex.shlex(script, posix=True, punctuation_chars=True)
+    """As a shell would split it, or at everything a shell could split at when it is no script."""
+    lexer = shlex.shlex(script.replace("`", " "), posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     try:
         return list(lexer)
     except ValueError:
-        return script.split()
+        return re.split(r"[\s;|&()<>'\"`]+", script)
 
 
 def _paths(word: str, directory: Path) -> list[str]:
