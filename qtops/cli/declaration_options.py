@@ -66,7 +66,8 @@ def read_declaration(path: Path) -> dict[str, Any]:
         node = yaml.compose(data, Loader=yaml.CBaseLoader)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UsageError(f"--from: {path}: {line}{error.problem}") from error
+        reason = " ".join(filter(None, (error.context, error.problem)))
+        raise UsageError(f"--from: {path}: {line}{reason}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"--from: {path}: {error}") from error
     pairs = node.value if isinstance(node, yaml.MappingNode) else []

@@ -35,7 +35,7 @@ def hand_over(env: AppContext, document: Document, out: Path | None, *, dry_run:
     if out is None:
         _emit(env, document, "rendered", lambda _: _write(env, document), dry_run=dry_run)
         return
-    path = env.host.cwd / out.expanduser()
+    path = (env.host.cwd / out.expanduser()).resolve()  # a link stays one, its target changes
     change = _change(path, document.text.encode())
     where = {"out": path, "change": change}
 
@@ -74,9 +74,9 @@ def _write(env: AppContext, document: Document) -> None:
 
 
 def _change(path: Path, data: bytes) -> str:
-    if path.is_dir():
-        raise UsageError(f"--out: {path} is a directory")
     if not path.exists():
         return f"new, {len(data)} bytes"
+    if not path.is_file():
+        raise UsageError(f"--out: {path} is no file that could be replaced")
     old = path.read_bytes()
     return "as it was" if old == data else f"{len(old)} bytes replaced by {len(data)}"
