@@ -1,20 +1,29 @@
 """`qtops ops`: work with a declared scope, from its beginning to its entry in the ledger."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qtops.cli import ops_end, ops_status, ops_steps
 from qtops.cli.context import AppContext, current
+from qtops.cli.declaration_options import (
+    AllowedPaths,
+    AllowedServices,
+    ApprovedBy,
+    BlastRadius,
+    ChangesSummary,
+    Notes,
+    Objective,
+    Operation,
+    RequestedBy,
+    RiskClassName,
+    RollbackStrategy,
+    Source,
+    declaration_of,
+)
 from qtops.cli.ledger_options import ManyValues, Root, open_ledger, policy_of
 from qtops.cli.operator import said, who_asks
-from qtops.cli.ops_journal import (
-    By,
-    argv_of,
-    declaration_file,
-    payload_of,
-)
+from qtops.cli.ops_journal import By, argv_of, payload_of
 from qtops.cli.options import DryRun, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Mark, Printer
@@ -22,38 +31,29 @@ from qtops.errors import ExitCode, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from qtops.governance.declaration import Declaration
-    from qtops.governance.operation import Operation
+    from qtops.governance.operation import Operation as Record
     from qtops.ledger.store import Ledger
 
 app = command_group()
 
 SCHEMA = "qtops.ops.begin/v1"
-Text = str | None
 
 
 @typer.Typer.command(app, "begin", cls=ManyValues)
 def begin(
     *,
-    source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="The declaration, as YAML.")
-    ] = None,
-    operation: Annotated[Text, typer.Option(help="Its name, short.")] = None,
-    objective: Annotated[Text, typer.Option(help="What it achieves.")] = None,
-    risk_class: Annotated[
-        Text, typer.Option(help="READ_ONLY, LOW_RISK_CONFIG, SERVICE_RESTART or FILESYSTEM_WRITE.")
-    ] = None,
-    blast_radius: Annotated[Text, typer.Option(help="What can break.")] = None,
-    rollback_strategy: Annotated[Text, typer.Option(help="How to get back.")] = None,
-    changes_summary: Annotated[Text, typer.Option(help="What changes, in one line.")] = None,
-    allowed_paths: Annotated[
-        list[str] | None, typer.Option(help="Absolute paths it may touch, and below.")
-    ] = None,
-    allowed_services: Annotated[
-        list[str] | None, typer.Option(help="Services it may touch.")
-    ] = None,
-    requested_by: Annotated[Text, typer.Option(help="Who wants it.")] = None,
-    approved_by: Annotated[Text, typer.Option(help="Who approved it.")] = None,
-    notes: Annotated[Text, typer.Option(help="Anything else.")] = None,
+    source: Source = None,
+    operation: Operation = None,
+    objective: Objective = None,
+    risk_class: RiskClassName = None,
+    blast_radius: BlastRadius = None,
+    rollback_strategy: RollbackStrategy = None,
+    changes_summary: ChangesSummary = None,
+    allowed_paths: AllowedPaths = None,
+    allowed_services: AllowedServices = None,
+    requested_by: RequestedBy = None,
+    approved_by: ApprovedBy = None,
+    notes: Notes = None,
     rollback_cmd: Annotated[
         list[str] | None,
         typer.Option(help="A command that undoes it, run here, without a shell, in this order."),
@@ -66,8 +66,6 @@ def begin(
     dry_run: DryRun = False,
 ) -> None:
     """Declare an operation and get its id; it stays an open obligation until `ops end`.
-
-    Options are stronger than the fields of --from.
 
     Example: qtops ops begin --from p27.yaml --rollback-cmd "cp -p /srv/q/p27.bak /srv/q/p27.env"
 
@@ -87,7 +85,10 @@ def begin(
         "approved_by": approved_by,
         "notes": notes,
     }
-    declaration = _declared(env, source, given)
+    env.settings()  # what the settings call secret is known only once they are read
+    declaration = declaration_of(env, source, given)
+    if not declaration.changes_summary:
+        raise UsageError("changes_summary is missing: the ledger entry needs it")
     why = _exception(env, declaration, said(exception, "--exception"))
     commands = _rollback(env, declaration, rollback_cmd or [])
     opened = _new(env, declaration, commands, why, who_asks(env, by))
@@ -102,24 +103,6 @@ ops_end.register(app)
 ops_status.register(app)
 
 
-def _declared(env: AppContext, source: Path | None, given: dict[str, Any]) -> "Declaration":
-    """File and options together; what looks like a secret is masked, and said."""
-    from qtops.governance.declaration import declaration_from
-
-    raw = declaration_file(env.host.cwd / source) if source else {}
-    raw |= {name: value for name, value in given.items() if value is not None}
-    declaration = declaration_from({name: _masked(env, value) for name, value in raw.items()})
-    if not declaration.changes_summary:
-        raise UsageError("changes_summary is missing: the ledger entry needs it")
-    return declaration
-
-
-def _masked(env: AppContext, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_masked(env, item) for item in value]
-    return env.redact(value) if isinstance(value, str) else value
-
-
 def _exception(env: AppContext, declaration: "Declaration", exception: str) -> str:
     """Empty when policy is content; else the reason to go on, RefusedError without one."""
     from dataclasses import asdict
@@ -130,9 +113,8 @@ def _exception(env: AppContext, declaration: "Declaration", exception: str) -> s
     if not faults:
         return ""
     if env.settings().boolean("STRICT_LEDGER"):
-        raise RefusedError(
-            f"{faults[0]}; STRICT_LEDGER takes no exception", hint="--approved-by NAME"
-        )
+        message = f"{faults[0]}; STRICT_LEDGER takes no exception"
+        raise RefusedError(message, hint="--approved-by NAME")
     if not exception:
         raise RefusedError(faults[0], hint='--approved-by NAME, or --exception "why"')
     return env.redact(exception)
@@ -161,14 +143,16 @@ def _new(
     commands: tuple[tuple[str, ...], ...],
     exception: str,
     by: str,
-) -> "Operation":
-    from dataclasses import asdict
+) -> "Record":
+    from qtops.governance.operation import Operation as Record
+    from qtops.governance.prompt import declared
 
-    from qtops.governance.operation import Operation
-
-    return Operation(
+    said = {name: _masked(env, value) for name, value in declared(declaration).items()}
+    if said != declared(declaration):
+        env.warn("what looks like a secret was masked in the declaration")
+    return Record(
         operation_id="",
-        declaration=asdict(declaration),
+        declaration=said,
         opened_at_ms=env.now_ms(),
         by=by,
         directory=str(env.host.cwd),
@@ -177,7 +161,11 @@ def _new(
     )
 
 
-def _open(ledger: "Ledger", operation: "Operation") -> "Operation":
+def _masked(env: AppContext, value: str | list[str]) -> str | list[str]:
+    return list(map(env.redact, value)) if isinstance(value, list) else env.redact(value)
+
+
+def _open(ledger: "Ledger", operation: "Record") -> "Record":
     """Under an id that nobody else gets, from the moment the file is there."""
     from dataclasses import replace
 
@@ -190,7 +178,7 @@ def _open(ledger: "Ledger", operation: "Operation") -> "Operation":
     return replace(operation, operation_id=name)
 
 
-def _emit_begin(env: AppContext, operation: "Operation", *, dry_run: bool) -> None:
+def _emit_begin(env: AppContext, operation: "Record", *, dry_run: bool) -> None:
     import shlex
 
     def text(out: Printer) -> None:
@@ -210,5 +198,5 @@ def _emit_begin(env: AppContext, operation: "Operation", *, dry_run: bool) -> No
 
     payload = {"dry_run": dry_run, "operation_id": operation.operation_id or None}
     status = "dry_run" if dry_run else "open"
-    payload |= payload_of(operation) if operation.operation_id else {}
+    payload |= payload_of(operation) | ({"next": []} if dry_run else {})
     emit(env, CommandResult(SCHEMA, status, ExitCode.OK, payload, text))

@@ -1,7 +1,6 @@
 """What the `ops` commands share: which operation it is, and how it reads."""
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -65,6 +64,7 @@ def bench_of(env: AppContext, journal: "Journal", lock: int, limit: str) -> "Ben
     from qtops.governance.commands import Runner
     from qtops.governance.steps import Bench
 
+    env.settings()  # what the settings call secret is known only once they are read
     limit_s = parse_span(limit, "--timeout") / 1000
     runner = Runner(env.now_ms, env.redact, limit_s, lock)
     return Bench(env.now_ms, env.redact, journal.save, runner)
@@ -124,17 +124,3 @@ def print_next(out: Printer, operation: "Operation") -> None:
 
     for command in next_commands(operation):
         out.hint(command)
-
-
-def declaration_file(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; UsageError when there is none."""
-    import yaml
-
-    try:
-        read = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        words = " ".join(str(error).split())
-        raise UsageError(f"--from {path}: {words}", hint="qtops prompt schema") from error
-    if not isinstance(read, dict):
-        raise UsageError(f"--from {path}: no declaration", hint="qtops prompt schema")
-    return read

@@ -206,6 +206,12 @@ def test_a_step_done_by_hand_is_recorded_and_its_failure_is_rolled_back_as_well(
     assert [s["result"] for s in ops.record()["steps"]] == ["clicked", "alarm"]
 
 
+def test_options_after_the_dashes_belong_to_the_command(ops):
+    ops.begin()
+    assert ops("step", "--title", "t", "--", "echo", "--json", "-q", "--", "OPS-1").code == 0
+    assert ops.record()["steps"][0]["command"] == ["echo", "--json", "-q", "--", "OPS-1"]
+
+
 def test_a_step_past_its_limit_fails(ops):
     ops.begin()
     run = ops("step", "--title", "t", "--timeout", "1s", "--", "sleep", "600")
@@ -347,6 +353,8 @@ def test_secrets_reach_neither_record_nor_report(ops):
 
 
 def test_json_is_one_document_each(ops):
+    document = ops.begin("--dry-run", "--json").document
+    assert (document["operation_id"], document["operation"]["state"]) == (None, "open")
     document = ops.begin("--json").document
     assert (document["schema"], document["operation_id"]) == ("qtops.ops.begin/v1", FIRST)
     document = ops.write("0.8", "--json").document
