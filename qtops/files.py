@@ -17,15 +17,36 @@ _MODE: Final = 0o644
 
 
 @contextmanager
-def held(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """The lock of the kernel on `path`; the file stays, the lock goes with the process."""
+def held(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[int]:
+    """The lock of the kernel on `path`; the file stays, the lock goes with the process.
+
+    A child that is handed the descriptor keeps the lock when its parent is killed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
     try:
         _wait_for(descriptor, path, time.monotonic() + wait_s)
-        yield
+        try:
+            yield descriptor
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody has the lock; asking writes nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _wait_for(descriptor: int, path: Path, deadline: float) -> None:

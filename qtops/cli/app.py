@@ -82,6 +82,9 @@ PARTS: tuple[Part, ...] = (
     Part("rollback", "qtops.cli.rollback", "Back to the safe state, and back from there."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
     Part("ledger", "qtops.cli.ledger", "What was changed, by whom, on what evidence."),
+    Part("ops", "qtops.cli.ops", "Work with a declared scope, step by step, undone when it fails."),
+    Part("prompt", "qtops.cli.prompt", "An operation's prompt: filled, checked, its schema."),
+    Part("runbook", "qtops.cli.runbook", "An operation's page to work through."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
 )

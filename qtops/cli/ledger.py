@@ -7,6 +7,7 @@ import typer
 
 from qtops.cli import ledger_check, ledger_more
 from qtops.cli.context import AppContext, current
+from qtops.cli.ledger_open import emit_open
 from qtops.cli.ledger_options import ManyValues, Root, open_ledger
 from qtops.cli.ledger_record import Recording, record
 from qtops.cli.options import DryRun, command_group
@@ -15,7 +16,7 @@ from qtops.cli.printer import Column, Mark, Printer
 from qtops.errors import ExitCode, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from qtops.ledger.store import Outcome
+    from qtops.ledger.store import Ledger, Outcome
 
 app = command_group()
 ledger_check.register(app)
@@ -99,7 +100,7 @@ def append(
         "rollback_ref": rollback_ref,
         "corrects": corrects,
     }
-    _check_id(operation_id)
+    _check_id(operation_id, ledger)
     if require_approval and (fault := approval_fault(declared)):
         raise RefusedError(fault, hint="--approved-by NAME, another than --requested-by")
     wanted = Wanted(
@@ -122,6 +123,9 @@ def list_entries(
     month: Annotated[str, typer.Option(help="Only YYYY-MM.")] = "",
     outcome: Annotated[str, typer.Option(help="Only this outcome.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    only_open: Annotated[
+        bool, typer.Option("--open", help="Instead, the operations that have not ended.")
+    ] = False,
     root: Root = None,
 ) -> None:
     """The changes on record, newest first.
@@ -131,6 +135,9 @@ def list_entries(
     Exit codes: 0 listed; 1 error; 64 usage.
     """
     env = current()
+    if only_open:
+        emit_open(env, open_ledger(env, root).root)
+        return
     entries = open_ledger(env, root).entries()
     undone = {e["rollback_of"]: e.get("operation_id") for e in entries if e.get("rollback_of")}
     kept = [
@@ -200,8 +207,9 @@ def _split(names: list[str] | None) -> list[str]:
     return list(dict.fromkeys(part for part in parts if part))
 
 
-def _check_id(operation_id: str) -> None:
+def _check_id(operation_id: str, ledger: "Ledger") -> None:
     from qtops.errors import DecodeError
+    from qtops.governance.obligations import obligation_path
     from qtops.ledger.entry import day_of
 
     try:
@@ -209,6 +217,9 @@ def _check_id(operation_id: str) -> None:
             day_of(operation_id)
     except DecodeError as error:
         raise UsageError(f"--operation-id: {error.message}") from error
+    if operation_id and obligation_path(ledger.root, operation_id).exists():
+        message = f"{operation_id} belongs to an operation that has not ended"
+        raise RefusedError(message, hint=f"qtops ops end {operation_id}")
 
 
 def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:

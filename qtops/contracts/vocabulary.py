@@ -97,6 +97,19 @@ class FactName(StrEnum):
     RECONCILE_HOLD = "reconcile_hold"
 
 
+class RiskClass(StrEnum):
+    """What an operation may do to a host; the first changes nothing."""
+
+    READ_ONLY = "READ_ONLY"
+    LOW_RISK_CONFIG = "LOW_RISK_CONFIG"
+    SERVICE_RESTART = "SERVICE_RESTART"
+    FILESYSTEM_WRITE = "FILESYSTEM_WRITE"
+
+    @property
+    def writes(self) -> bool:
+        return self is not RiskClass.READ_ONLY
+
+
 class DenyReason(StrEnum):
     """Why a gate or the executor refused. The original's codes where it had one."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import rfc8785
 
+from qtops.contracts.vocabulary import RiskClass
 from qtops.errors import DecodeError
 
 Entry = dict[str, Any]
@@ -68,7 +69,7 @@ LISTS: Final = frozenset(
 MAPPINGS: Final = frozenset({"services_status", "proof_file", "proof_files", "service_logs"})
 TIMES: Final = frozenset({"approval_timestamp", "execution_timestamp", "mtime_utc"})
 INTEGERS: Final = frozenset({"seq", "size_bytes"})
-RISK_CLASSES: Final = ("READ_ONLY", "LOW_RISK_CONFIG", "SERVICE_RESTART", "FILESYSTEM_WRITE")
+RISK_CLASSES: Final = tuple(risk.value for risk in RiskClass)
 OUTCOMES: Final = ("SUCCESS", "PARTIAL", "ROLLBACK")
 OPERATION_ID: Final = re.compile(r"OPS-(\d{4}-\d{2}-\d{2})-(\d{3}|[1-9]\d{3,})", re.ASCII)
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -102,16 +103,21 @@ def _inner(entry: Mapping[str, Any], name: str) -> Any:
     """Mappings lose their order in canonical JSON; this is how people read them."""
     value = entry[name]
     if name == "proof_file" and isinstance(value, dict):
-        wanted = ("sha256", "size_bytes", "mtime_utc")
-        return {
-            key: value[key]
-            for key in (*wanted, *sorted(value.keys() - set(wanted)))
-            if key in value
-        }
+        return _proof(value)
+    if name == "proof_files" and isinstance(value, dict):
+        return {path: _proof(value[path]) for path in sorted(value)}
     if name in {"services_status", "service_logs"} and isinstance(value, dict):
         services = [s for s in entry.get("allowed_services", ()) if s in value]
         return {key: value[key] for key in (*services, *sorted(value.keys() - set(services)))}
     return value
+
+
+def _proof(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    wanted = ("sha256", "size_bytes", "mtime_utc")
+    names = (*wanted, *sorted(value.keys() - set(wanted)))
+    return {name: value[name] for name in names if name in value}
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:

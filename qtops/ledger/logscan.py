@@ -2,8 +2,9 @@
 
 import json
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from qtops.errors import DecodeError
@@ -61,9 +62,9 @@ class LogScan:
             position = self._data.find(needle, end)
         return None
 
-    def next_id(self, day: str) -> str:
-        """The first free id of the day."""
-        return next_id(day, self._ids(f'"operation_id":"OPS-{day}-'.encode()))
+    def next_id(self, day: str, reserved: Iterable[str] = ()) -> str:
+        """The first free id of the day; `reserved` are taken, though not in the log."""
+        return next_id(day, chain(reserved, self._ids(f'"operation_id":"OPS-{day}-'.encode())))
 
     def _ids(self, needle: bytes) -> Iterator[str]:
         position = self._data.find(needle)

@@ -75,11 +75,23 @@ class Ledger:
         with nullcontext() if dry_run else held(self._lock):
             notes = [] if dry_run else self._set_torn_line_aside()
             with LogScan.of(self.log) as scan:
-                outcome = _decide(draft, scan)
+                outcome = _decide(draft, scan, self._reserved())
             if outcome.status == "recorded" and not dry_run:
                 append_line(self.log, canonical(outcome.entry) + b"\n")
                 self._update_views(outcome.entry)
         return replace(outcome, notes=notes)
+
+    def reserve(self, day: str, claim: Callable[[str], None]) -> str:
+        """The next free id, kept from others by the file in `open/` that `claim` writes for it."""
+        with held(self._lock):
+            with LogScan.of(self.log) as scan:
+                operation_id = scan.next_id(day, self._reserved())
+            claim(operation_id)
+        return operation_id
+
+    def _reserved(self) -> list[str]:
+        """Ids of operations that are open: they will be recorded, and not yet are."""
+        return [path.stem for path in (self.directory / "open").glob("OPS-*.json")]
 
     def add_records(self, make: Callable[[LogScan], Sequence[Mapping[str, Any]]]) -> list[Entry]:
         """Records that are no new operation (signatures, imports), chained and in the views."""
@@ -193,7 +205,7 @@ class Ledger:
         return [(p, text) for p, text in wanted.items() if _read(p) != text or not p.exists()]
 
 
-def _decide(draft: Draft, scan: LogScan) -> Outcome:
+def _decide(draft: Draft, scan: LogScan, reserved: Sequence[str]) -> Outcome:
     """What the draft becomes in this log; nothing is written."""
     key = content_key(draft.entry)
     if draft.operation_id and (old := scan.find("operation_id", draft.operation_id)):
@@ -202,7 +214,7 @@ def _decide(draft: Draft, scan: LogScan) -> Outcome:
     same = None if draft.operation_id or draft.again else scan.find("content_key", key)
     if same is not None:
         return Outcome("already", same)
-    operation_id = draft.operation_id or scan.next_id(draft.day)
+    operation_id = draft.operation_id or scan.next_id(draft.day, reserved)
     day_of(operation_id)
     warnings = [*draft.entry.get("validation_warnings", []), *_rollback(draft, scan)]
     if warnings and draft.strict:
