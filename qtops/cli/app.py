@@ -79,6 +79,7 @@ PARTS: tuple[Part, ...] = (
     Part("audit", "qtops.cli.audit", "Checks that only read: the permit sources."),
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
+    Part("rollout", "qtops.cli.rollout", "Which share of the symbols automated plans may open."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
     Part("ledger", "qtops.cli.ledger", "What was changed, by whom, on what evidence."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),

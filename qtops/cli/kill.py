@@ -79,11 +79,15 @@ def status() -> None:
     import asyncio
 
     from qtops.audits.stop_switches import read_board
+    from qtops.audits.switch_files import read_switch_files
     from qtops.contracts.vocabulary import TradingState
 
     env = current()
     reading = asyncio.run(_read(env))
-    board = read_board(reading, env.host.environ, env.settings().text("QTOPS_NAMESPACE"))
+    flag = env.settings().text("QTOPS_ESS_FLAG")
+    files = read_switch_files(env.host.etc_dir, env.host.cwd / flag if flag else None)
+    namespace = env.settings().text("QTOPS_NAMESPACE")
+    board = read_board(reading, env.host.environ, namespace, files)
     is_active = board.state is TradingState.ACTIVE
     code = ExitCode.OK if is_active else ExitCode.UNHEALTHY
 
