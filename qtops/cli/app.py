@@ -81,6 +81,9 @@ PARTS: tuple[Part, ...] = (
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("rollout", "qtops.cli.rollout", "Which share of the symbols automated plans may open."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
+    Part(
+        "drill", "qtops.cli.drill", "Whether the stop stops, under load and faults, in a sandbox."
+    ),
     Part("ledger", "qtops.cli.ledger", "What was changed, by whom, on what evidence."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
