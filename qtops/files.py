@@ -41,14 +41,14 @@ def _wait_for(descriptor: int, path: Path, deadline: float) -> None:
             return
 
 
-def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """The old file or the new one, never a part; permissions are kept."""
+def replace(path: Path, *parts: bytes | memoryview, durable: bool = False) -> None:
+    """The old file or the new one, of `parts` one after another; permissions are kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else _MODE
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+            stream.writelines(parts)
             stream.flush()
             os.fchmod(descriptor, mode)
             if durable:

@@ -97,18 +97,43 @@ def month_of(entry: Entry) -> str:
     return day_of(str(entry["operation_id"]))[:7]
 
 
-def placed(text: str, month: str, addition: str) -> str:
-    """`addition` at the top of the month's section; the section is made where it belongs."""
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Where the newest block of a month goes, and what stands around it there."""
+
+    position: int
+    before: str
+    after: str
+
+
+def gap_for(text: str, month: str) -> Gap:
+    """At the top of the month's section; the section is made where it belongs."""
     for heading in headings(text):
         if heading[1] == month:
             end = heading.end() + 1
-            lead = "" if text[heading.end() : end] else "\n"
-            return text[:end] + lead + addition + text[end:]
+            return Gap(min(end, len(text)), "" if text[heading.end() : end] else "\n", "")
         if heading[1] < month:
-            start = heading.start()
-            return f"{text[:start]}## {month}\n{addition}\n{text[start:]}"
-    gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
-    return f"{text}{gap}## {month}\n{addition}"
+            return Gap(heading.start(), f"## {month}\n", "\n")
+    lead = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+    return Gap(len(text), f"{lead}## {month}\n", "")
+
+
+def placed(text: str, month: str, addition: str) -> str:
+    """`text` with `addition` in the gap for the month."""
+    gap = gap_for(text, month)
+    inserted = f"{gap.before}{addition}{gap.after}"
+    return text[: gap.position] + inserted + text[gap.position :]
+
+
+def placed_bytes(page: bytes, month: str, addition: str) -> tuple[memoryview, bytes, memoryview]:
+    """The same for a page of any size: its bytes are moved, not decoded or copied here.
+
+    Headings and fences are ASCII, so Latin-1, in which a character is a byte, finds the place.
+    """
+    gap = gap_for(page.decode("latin-1"), month)
+    inserted = f"{gap.before}{addition}{gap.after}".encode("utf-8", "surrogateescape")
+    whole = memoryview(page)
+    return whole[: gap.position], inserted, whole[gap.position :]
 
 
 def headings(text: str) -> Iterator[re.Match[str]]:

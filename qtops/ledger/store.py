@@ -161,9 +161,9 @@ class Ledger:
         if not is_current or not page.exists():
             self._write_views()
             return
-        text = _read(self.changelog)
         addition = "\n" + markdown.block(entry)
-        replace_file(self.changelog, _encoded(markdown.placed(text, month, addition)))
+        parts = markdown.placed_bytes(self.changelog.read_bytes(), month, addition)
+        replace_file(self.changelog, *parts)
         with page.open("ab") as stream:
             stream.write(_encoded("---\n" + dump(entry)))
         replace_file(self._marker, entry["entry_hash"].encode())
