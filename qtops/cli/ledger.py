@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtops.cli import ledger_check, ledger_more
+from qtops.cli import ledger_check, ledger_import, ledger_more
 from qtops.cli.context import AppContext, current
 from qtops.cli.ledger_options import ManyValues, Root, open_ledger
 from qtops.cli.ledger_record import Recording, record
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = command_group()
 ledger_check.register(app)
+ledger_import.register(app)
 ledger_more.register(app)
 
 SCHEMA = "qtops.ledger.append/v1"
@@ -67,6 +68,9 @@ def append(
     again: Annotated[
         bool, typer.Option("--again", help="Record although it is there already.")
     ] = False,
+    tag: Annotated[
+        bool, typer.Option("--tag", help="Put it into an annotated git tag, too.")
+    ] = False,
     root: Root = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -80,6 +84,7 @@ def append(
     """
     from qtops.ledger.evidence import Wanted
     from qtops.ledger.rules import approval_fault
+    from qtops.ledger.tags import check_taggable
 
     env = current()
     ledger = open_ledger(env, root)
@@ -102,6 +107,8 @@ def append(
     _check_id(operation_id)
     if require_approval and (fault := approval_fault(declared)):
         raise RefusedError(fault, hint="--approved-by NAME, another than --requested-by")
+    if tag:
+        check_taggable(ledger.root)
     wanted = Wanted(
         cwd=env.host.cwd,
         services=declared["allowed_services"],
@@ -113,7 +120,9 @@ def append(
     )
     recording = Recording(operation_id, strict=strict, again=again, dry_run=dry_run)
     done = record(env, ledger, declared, wanted, recording)
-    _emit(env, done, dry_run=dry_run)
+    wants_tag = tag and done.status != "conflict"
+    tagging = ledger_more.tagged(ledger, done.entry, dry_run=dry_run) if wants_tag else None
+    _emit(env, done, tagging, dry_run=dry_run)
 
 
 @app.command("list")
@@ -211,7 +220,9 @@ def _check_id(operation_id: str) -> None:
         raise UsageError(f"--operation-id: {error.message}") from error
 
 
-def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:
+def _emit(
+    env: AppContext, done: "Outcome", tagging: tuple[str, str] | None, *, dry_run: bool
+) -> None:
     from qtops.ledger.entry import ordered
     from qtops.ledger.markdown import block
 
@@ -226,6 +237,8 @@ def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:
         out.verdict(_MARKS[words], status, str(entry["operation_id"]))
         for difference in done.differences:
             out.finding(Mark.FAIL, difference)
+        if tagging:
+            out.line(" ".join(tagging))
         if dry_run and done.status == "recorded":
             for line in block(done.entry).splitlines():
                 out.line(line)
@@ -234,6 +247,7 @@ def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:
         "dry_run": dry_run,
         "operation_id": entry["operation_id"],
         "head": entry["entry_hash"],
+        "tag": tagging[1] if tagging else None,
         "differences": done.differences,
         "validation_warnings": done.warnings,
         "entry": entry,

@@ -118,13 +118,14 @@ def _signature_faults(
 ) -> "list[Fault]":
     from qtops.errors import UsageError
     from qtops.ledger.entry import RISK_CLASSES
+    from qtops.ledger.rules import Policy
     from qtops.ledger.signing import signature_faults
 
     named = str(allowed or "") or env.settings().text("QTOPS_LEDGER_ALLOWED_SIGNERS")
     entries = ledger.entries()
     if named:
-        classes = frozenset(RISK_CLASSES) if everyone else policy_of(env).approval
-        return signature_faults(entries, env.host.cwd / Path(named).expanduser(), classes)
+        policy = Policy(frozenset(RISK_CLASSES)) if everyone else policy_of(env)
+        return signature_faults(entries, env.host.cwd / Path(named).expanduser(), policy)
     if everyone:
         raise UsageError("--require-approval needs --allowed-signers FILE")
     if any("signatures" in entry for entry in entries):
