@@ -115,19 +115,20 @@ def export(
     Exit codes: 0 written; 1 error; 64 usage.
     """
     from qtops.files import replace
-    from qtops.ledger.entry import canonical
+    from qtops.ledger.entry import canonical, folded
     from qtops.ledger.markdown import rebuilt
-    from qtops.ledger.yamltext import dump
+    from qtops.ledger.yamltext import bodies_of, dump
 
     env = current()
     ledger = open_ledger(env, root)
     if form not in {"jsonl", "yaml", "md"}:
         raise UsageError(f"--format: {form!r} is not one of jsonl, yaml, md")
-    records, entries = ledger.read().records, ledger.entries()
+    records = ledger.read().records
+    entries = folded(records)
     texts = {
         "jsonl": lambda: "".join(canonical(record).decode() + "\n" for record in records),
         "yaml": lambda: "".join("---\n" + dump(entry) for entry in entries),
-        "md": lambda: rebuilt("", entries),
+        "md": lambda: rebuilt("", bodies_of(entries)),
     }
     path = env.host.cwd / out
     data = texts[form]().encode()

@@ -61,6 +61,10 @@ class LogScan:
             position = self._data.find(needle, end)
         return None
 
+    def first_id(self, month: str) -> str:
+        """The first id of a month in the log; empty when it has none."""
+        return next(self._ids(f'"operation_id":"OPS-{month}-'.encode()), "")
+
     def next_id(self, day: str) -> str:
         """The first free id of the day."""
         return next_id(day, self._ids(f'"operation_id":"OPS-{day}-'.encode()))

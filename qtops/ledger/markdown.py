@@ -5,7 +5,7 @@ back in, and what is left is the same.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,8 +37,12 @@ class Fenced:
 
 
 def block(entry: Entry) -> str:
+    """One entry as it stands in the page."""
+    return _fenced_body(dump(entry))
+
+
+def _fenced_body(body: str) -> str:
     """A fence longer than any run of backticks inside, so that no value can close it."""
-    body = dump(entry)
     longest = max(map(len, re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}yaml\n---\n{body}{fence}\n"
@@ -68,7 +72,7 @@ def entry_blocks(text: str) -> list[Fenced]:
     return [found for found in fenced(text) if found.operation_id]
 
 
-def stripped(text: str, known: frozenset[str]) -> str:
+def stripped(text: str, known: Collection[str]) -> str:
     """Without the blocks that belong to the log: those with a hash, or an id that it knows."""
     parts, position = [], 0
     for found in entry_blocks(text):
@@ -80,21 +84,20 @@ def stripped(text: str, known: frozenset[str]) -> str:
     return "".join(parts)
 
 
-def rebuilt(text: str, entries: Sequence[Entry]) -> str:
-    """The file with exactly these entries in it."""
-    known = frozenset(str(entry["operation_id"]) for entry in entries)
-    text = stripped(text, known) or EMPTY
+def rebuilt(text: str, bodies: Mapping[str, str]) -> str:
+    """The file with exactly these entries in it: their YAML by id, oldest first."""
+    text = stripped(text, bodies.keys()) or EMPTY
     months: dict[str, list[str]] = {}
-    for entry in entries:
-        months.setdefault(month_of(entry), []).append("\n" + block(entry))
+    for operation_id, body in bodies.items():
+        months.setdefault(month_of(operation_id), []).append("\n" + _fenced_body(body))
     for month, blocks in months.items():
         text = placed(text, month, "".join(reversed(blocks)))
     return text
 
 
-def month_of(entry: Entry) -> str:
-    """`2026-01`, from the id."""
-    return day_of(str(entry["operation_id"]))[:7]
+def month_of(operation_id: str) -> str:
+    """`2026-01` of an id."""
+    return day_of(operation_id)[:7]
 
 
 @dataclass(frozen=True, slots=True)

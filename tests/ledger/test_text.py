@@ -19,7 +19,7 @@ from qtops.ledger.markdown import (
     stripped,
 )
 from qtops.ledger.rules import Policy
-from qtops.ledger.yamltext import dump, load
+from qtops.ledger.yamltext import bodies_of, dump, load
 from tests.ledger.conftest import entry
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -93,7 +93,7 @@ def test_rebuilding_keeps_the_text_between():
         "# T\r\n\r\nprose\n\n## 2026-02\n\nfeb prose\n```sh\n## 2026-01\n```\n\n## 2025-12\nold\n"
     )
     entries = [chained(entry(n), n, GENESIS) for n in (1, 2, 3)]
-    page = rebuilt(text, entries)
+    page = rebuilt(text, bodies_of(entries))
     assert [found.operation_id[-3:] for found in entry_blocks(page)] == ["003", "002", "001"]
     assert re.findall(r"^## .*", page, re.MULTILINE) == [
         "## 2026-02",
@@ -101,9 +101,9 @@ def test_rebuilding_keeps_the_text_between():
         "## 2026-01",
         "## 2025-12",
     ]
-    assert rebuilt(page, entries) == page
+    assert rebuilt(page, bodies_of(entries)) == page
     assert stripped(page, frozenset()).replace("## 2026-01\n\n## 2025", "## 2025") == text
-    assert rebuilt(rebuilt(text, entries[:2]), entries) == page
+    assert rebuilt(rebuilt(text, bodies_of(entries[:2])), bodies_of(entries)) == page
 
 
 def test_ids_grow_to_four_digits():
@@ -132,8 +132,8 @@ def test_ids_grow_to_four_digits():
 )
 def test_a_page_is_the_same_whether_its_text_or_its_bytes_are_moved(page, notes):
     made = entry(notes=notes)
-    moved = placed_bytes(page.encode(), month_of(made), block(made))
-    assert b"".join(moved).decode() == placed(page, month_of(made), block(made))
+    moved = placed_bytes(page.encode(), month_of(made["operation_id"]), block(made))
+    assert b"".join(moved).decode() == placed(page, month_of(made["operation_id"]), block(made))
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,21 @@ def test_views_come_back_byte_for_byte(ledger):
     assert files(ledger) == views
 
 
+def test_the_first_entry_of_a_month_rebuilds_no_other_month(ledger, monkeypatch):
+    ledger("append", *options(operation_id="OPS-2025-12-31-001"))
+    monkeypatch.delattr("qtops.ledger.store.Ledger._write_views")
+    assert ledger("append", *options(operation="2")).out == "✓ recorded   OPS-2026-01-27-001\n"
+    assert ledger("append", *options(operation="3")).code == 0
+    assert ledger("verify").code == 0
+
+
+def test_the_page_of_a_month_that_was_removed_comes_back_whole(ledger):
+    ledger("append", *options())
+    (ledger.work / "ledger/2026-01.yaml").unlink()
+    ledger("append", *options(operation="2"))
+    assert ledger("verify").code == 0
+
+
 @pytest.mark.parametrize("path", ["docs/OPS_CHANGELOG.md", "ledger/2026-01.yaml"])
 def test_an_edited_view_is_found(ledger, path):
     ledger("append", *options())
