@@ -62,8 +62,10 @@ def _wait_for(descriptor: int, path: Path, deadline: float) -> None:
             return
 
 
-def replace(path: Path, data: bytes, *, durable: bool = False, like: Path | None = None) -> None:
-    """The old file or the new one, never a part; permissions and owner are kept.
+def replace(
+    path: Path, *parts: bytes | memoryview, durable: bool = False, like: Path | None = None
+) -> None:
+    """The old file or the new one, of `parts` one after another; permissions and owner are kept.
 
     A new file gets those of `like`, when that exists. OSError when the owner cannot be kept.
     """
@@ -72,7 +74,7 @@ def replace(path: Path, data: bytes, *, durable: bool = False, like: Path | None
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+            stream.writelines(parts)
             stream.flush()
             _take_after(descriptor, model)
             if durable:
