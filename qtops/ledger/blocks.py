@@ -15,7 +15,7 @@ from qtops.ledger.markdown import entry_blocks
 from qtops.ledger.yamltext import load
 
 _FIELD: Final = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*):(.*)$")
-_PLACEHOLDER: Final = re.compile(r"OPS-[A-Z-]*[A-Z]|OPS-\d{4}-\d\d-\d\d-N+|<.*")
+_PLACEHOLDER: Final = re.compile(r"OPS-[A-Z-]*[A-Z]|OPS-\d{4}-\d\d-\d\d-[NX]+|<.*")
 _WRITTEN_ID: Final = re.compile(r"^operation_id:[ \t]*[\"']?([^\s\"']+)", re.MULTILINE)
 _SPLIT: Final = re.compile(r"^---[ \t]*$", re.MULTILINE)
 

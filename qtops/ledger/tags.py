@@ -11,6 +11,7 @@ from qtops.ledger.yamltext import dump
 if TYPE_CHECKING:
     import git
 
+_LEDGER: Final = re.compile(r"^# ledger: (.*)$", re.MULTILINE)
 _HASH: Final = re.compile(r"^entry_hash: \"?([0-9a-f]{64})\"?$", re.MULTILINE)
 
 
@@ -31,7 +32,8 @@ def tag(root: Path, entry: Entry) -> bool:
     body = {field: value for field, value in entry.items() if field != "signatures"}
     repository = _repository(root)
     try:
-        repository.create_tag(name, message=dump(body), cleanup="verbatim")
+        message = f"{dump(body)}# ledger: {_place(repository, root)}\n"
+        repository.create_tag(name, message=message, cleanup="verbatim")
     except (git.GitCommandError, ValueError) as error:
         reason = str(getattr(error, "stderr", error)).strip()
         hint = f"the entry is in the log; repair git, then: qtops ledger tag {name.upper()}"
@@ -52,19 +54,32 @@ def check_taggable(root: Path) -> None:
 
 
 def heads(root: Path) -> dict[str, str]:
-    """The hash that each annotated tag of the ledger recorded; empty outside a repository."""
+    """The hash that each annotated tag of this ledger recorded; empty outside a repository.
+
+    One repository may hold several ledgers; a tag that names none is of the one at its top.
+    """
     if not any((place / ".git").exists() for place in (root, *root.parents)):
         return {}
     repository = _repository(root)
     try:
+        place = _place(repository, root)
         found = {}
         for reference in repository.tags:
-            if reference.name.startswith("ops-") and reference.tag is not None:
-                recorded = _HASH.search(str(reference.tag.message))
+            if not reference.name.startswith("ops-") or reference.tag is None:
+                continue
+            message = str(reference.tag.message)
+            ledger, recorded = _LEDGER.search(message), _HASH.search(message)
+            if (ledger[1] if ledger else ".") == place:
                 found[reference.name] = recorded[1] if recorded else ""
         return found
     finally:
         repository.close()
+
+
+def _place(repository: "git.Repo", root: Path) -> str:
+    """The ledger's directory, from the top of its repository; `.` is the top."""
+    top = Path(repository.working_tree_dir or repository.git_dir)
+    return root.resolve().relative_to(top.resolve()).as_posix()
 
 
 def _repository(root: Path) -> "git.Repo":

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtops.ledger.chain import check_head, read_chain
@@ -65,11 +65,13 @@ def named(number, line):
     return f"OPS-2026-01-27-{number:03d} (line {line})"
 
 
+@settings(deadline=None)
 @given(CHAINS)
 def test_a_chain_as_written_has_no_fault(lines):
     assert read_chain(b"".join(lines)).faults == []
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data())
 def test_any_edit_of_any_field_is_found_where_it_was_made(lines, data):
     at = data.draw(st.integers(0, len(lines) - 1))
@@ -82,6 +84,7 @@ def test_any_edit_of_any_field_is_found_where_it_was_made(lines, data):
     assert first_fault(edited) == named(at + 1, at + 1)
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data())
 def test_any_byte_that_is_another_is_found_in_its_line(lines, data):
     at = data.draw(st.integers(0, len(lines) - 1))
@@ -92,12 +95,14 @@ def test_any_byte_that_is_another_is_found_in_its_line(lines, data):
     assert where.endswith(f"line {at + 1})") or where == f"line {at + 1}"
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data())
 def test_any_removal_is_found_at_what_follows(lines, data):
     at = data.draw(st.integers(0, len(lines) - 2))
     assert first_fault(lines[:at] + lines[at + 1 :]) == named(at + 2, at + 1)
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data())
 def test_any_two_that_changed_places_are_found_at_the_first(lines, data):
     one, two = sorted(
@@ -108,6 +113,7 @@ def test_any_two_that_changed_places_are_found_at_the_first(lines, data):
     assert first_fault(swapped) == named(two + 1, one + 1)
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data())
 def test_any_entry_that_stands_there_twice_is_found_at_the_second(lines, data):
     source = data.draw(st.integers(0, len(lines) - 1))
@@ -115,6 +121,7 @@ def test_any_entry_that_stands_there_twice_is_found_at_the_second(lines, data):
     assert first_fault([*lines[:at], lines[source], *lines[at:]]) == named(source + 1, at + 1)
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data(), st.integers(1, 3))
 def test_any_entry_of_another_log_is_found_where_it_was_put(lines, data, number):
     foreign = log_of([entry(n) for n in (90, 91, 92, 93)])[number]
@@ -122,6 +129,7 @@ def test_any_entry_of_another_log_is_found_where_it_was_put(lines, data, number)
     assert first_fault([*lines[:at], foreign, *lines[at:]]) == named(90 + number, at + 1)
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data())
 def test_any_cut_is_found_by_a_head_recorded_before(lines, data):
     kept = data.draw(st.integers(0, len(lines) - 1))
@@ -132,6 +140,7 @@ def test_any_cut_is_found_by_a_head_recorded_before(lines, data):
     assert "tail" in check_head(cut.records, head, "tag").text
 
 
+@settings(deadline=None)
 @given(CHAINS, st.data())
 def test_any_cut_inside_a_line_is_found_by_itself(lines, data):
     whole = b"".join(lines)

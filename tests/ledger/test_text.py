@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtops.ledger.entry import GENESIS, chained, next_id
@@ -69,11 +69,13 @@ def test_a_nasty_value_comes_back(text):
     one_comes_back(text)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_any_value_comes_back(text):
     one_comes_back(text)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab:`~-# \n"), max_size=60))
 def test_text_of_markup_comes_back(text):
     one_comes_back(text)
@@ -113,6 +115,7 @@ def test_ids_grow_to_four_digits():
     assert next_id("2026-01-28", ["OPS-2026-01-27-1000"]) == "OPS-2026-01-28-001"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -159,10 +159,17 @@ def test_what_cannot_be_tagged_is_said_before_anything_is_written(shell):
     assert not (shell.home / "work/ledger").exists()
 
 
-def test_the_tags_of_a_ledger_below_the_repository_count(ledger, committer):
-    below = ledger.work / "host-1"
-    below.mkdir()
-    ledger("append", *options(), "--tag", "--root", str(below))
-    (below / "ledger/log.jsonl").write_bytes(b"")
-    ledger("render", "--root", str(below))
-    assert ledger("verify", "--root", str(below)).code == 2
+def test_a_tag_counts_for_its_own_ledger_among_several(ledger, committer):
+    one, other = ledger.work / "host-1", ledger.work / "host-2"
+    for root in (one, other):
+        root.mkdir()
+    ledger("append", *options(), "--tag", "--root", str(one))
+    ledger("append", *options(), "--root", str(other))
+    (one / "ledger/log.jsonl").write_bytes(b"")
+    ledger("render", "--root", str(one))
+    assert "tag ops-2026-01-27-001" in ledger("verify", "--root", str(one)).out
+    assert ledger("verify", "--root", str(other)).code == 0
+    assert ledger("verify").code == 0
+    run = ledger("tag", "OPS-2026-01-27-001", "--root", str(other))
+    assert run.code == 1
+    assert "could not make the tag" in run.err
