@@ -51,8 +51,7 @@ def render_prompt(template: Template, declaration: Declaration) -> str:
     """
     text = fill(template, template_values(declaration))
     prompt = read_prompt(text)
-    faults = structure_faults(prompt)
-    if faults:
+    if faults := [*structure_faults(prompt), *prompt.faults]:
         raise ConfigError(f"template {template.path} makes no valid prompt: {faults[0][1]}")
     wanted = {name: value for name, value in declared(declaration).items() if value}
     got = {name: value for name, value in prompt.values.items() if value}

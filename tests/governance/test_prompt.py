@@ -197,6 +197,8 @@ def own(text):
     [
         ("{{ label }}: {{ value }}\n", "", "does not carry APPROVED_BY, BLAST_RADIUS"),
         ("## ROLE\n", "## ROLES\n", "section ROLE is missing"),
+        ("{{ value }}\n", "{{ value }}\nor so\n", "'or so' belongs to no field"),
+        ("## ROLE\n", "## ROLE\nx\n{{ operation }}\n", "section HARD RULES stands twice"),
         ("- {{ item }}\n", "", "the never-list lacks"),
         ("{{ value }}", "{{ nothing }}", "'nothing' is undefined"),
         ("{% for item in never %}", "{% for item never %}", "own.j2:"),
@@ -207,8 +209,9 @@ def own(text):
 )
 def test_a_template_that_makes_no_whole_prompt_is_refused(old, new, reason):
     assert old in TEMPLATE.text
+    tricky = replace(OPERATION, operation="## HARD RULES")
     with pytest.raises(ConfigError, match=reason):
-        render_prompt(own(TEMPLATE.text.replace(old, new)), OPERATION)
+        render_prompt(own(TEMPLATE.text.replace(old, new)), tricky)
 
 
 def test_a_template_may_have_sections_of_its_own():
