@@ -1,27 +1,32 @@
-"""`ledger append` at 100 and at 10,000 entries, views included, against rewriting everything.
+"""`ledger append` at 100 and at 10,000 entries, views included, beside the original's shape.
 
-Run: .venv/bin/python benchmarks/bench_ledger.py
-The baseline has the original tool's shape: read the page, search it, write it whole (and, unlike
-it, rebuild the month's YAML). Command is the whole process; inside is Ledger.append alone.
+Run: .venv/bin/python -m benchmarks.bench_ledger
+The baseline is `ledger_baseline.py`. `command` is a whole process, `inside` one call in a process
+that runs already. Then appends in parallel: how many of them each keeps.
 """
 
+import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from benchmarks import ledger_baseline as baseline
 from qtops.ledger.entry import GENESIS, canonical, chained, content_key
-from qtops.ledger.markdown import rebuilt
 from qtops.ledger.store import Draft, Ledger
 
 SIZES = (100, 10_000)
 PER_DAY = 10
 ROUNDS = 15
 LIMIT = 1.5
+PARALLEL = (20, 50)
+BASELINE = Path(baseline.__file__)
 START = date(2023, 1, 1)  # all of it lies before today
 
 
@@ -72,41 +77,76 @@ def median_ms(action) -> float:
     return statistics.median(times)
 
 
-def inside(ledger: Ledger, day: str, n: int) -> None:
-    ledger.append(draft(f"new {n}", day))
+def words_for(root: Path, name: str) -> list[str]:
+    words = ["--operation", name, "--objective", "o", "--risk-class", "READ_ONLY"]
+    words += ["--blast-radius", "none", "--changes-summary", "s", "--root", str(root)]
+    return [sys.executable, "-m", "qtops", "ledger", "append", *words]
 
 
-def command(ledger: Ledger, n: int) -> None:
-    words = ["--operation", f"cmd {n}", "--objective", "o", "--risk-class", "READ_ONLY"]
-    words += ["--blast-radius", "none", "--changes-summary", "s", "--root", str(ledger.root)]
-    call = [sys.executable, "-m", "qtops", "ledger", "append", *words]
-    subprocess.run(call, check=True, capture_output=True, cwd=ledger.root)
+def baseline_words(page: Path, name: str) -> list[str]:
+    return [sys.executable, str(BASELINE), str(page), name]
 
 
-def rewrite(ledger: Ledger) -> None:
-    """The naive way: parse the whole log, render the whole page, write it."""
-    page = rebuilt(ledger.changelog.read_text(), ledger.entries())
-    ledger.changelog.write_text(page)
+def command(words: Callable[[Path, str], list[str]], place: Path, n: int) -> None:
+    subprocess.run(words(place, f"cmd {n}"), check=True, capture_output=True, cwd=place.parent)
+
+
+def measured(size: int) -> dict[str, float]:
+    """Ours and the baseline on the same page, one after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "ours"
+        ledger = filled(root, size)
+        page = Path(folder) / "page.md"
+        shutil.copyfile(ledger.changelog, page)
+        day = last_day(size)
+        now = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
+        ledger.append(draft("warm", day))
+        return {
+            "inside, ours": median_ms(lambda n: ledger.append(draft(f"new {n}", day))),
+            "inside, baseline": median_ms(lambda n: baseline.append(page, f"new {n}", now)),
+            "command, ours": median_ms(partial(command, words_for, root)),
+            "command, baseline": median_ms(partial(command, baseline_words, page)),
+        }
+
+
+def kept_of(count: int) -> dict[str, tuple[int, int]]:
+    """(entries, distinct ids) that so many parallel appends leave."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, page = Path(folder) / "ours", Path(folder) / "page.md"
+        root.mkdir()
+        page.write_text("# Operations changelog\n")
+        at_once([words_for(root, f"op {n}") for n in range(count)])
+        at_once([baseline_words(page, f"op {n}") for n in range(count)])
+        pages = {"ours": root / "docs/OPS_CHANGELOG.md", "baseline": page}
+        kept = {who: ids_in(path.read_text()) for who, path in pages.items()}
+        assert len(Ledger(root).entries()) == len(kept["ours"])
+        return {who: (len(ids), len(set(ids))) for who, ids in kept.items()}
+
+
+def ids_in(page: str) -> list[str]:
+    return re.findall(r"^operation_id: (.*)", page, re.MULTILINE)
+
+
+def at_once(commands: Sequence[Sequence[str]]) -> None:
+    running = [subprocess.Popen(words, stdout=subprocess.DEVNULL) for words in commands]
+    assert [process.wait() for process in running] == [0] * len(commands)
 
 
 def main() -> None:
-    results: dict[str, list[float]] = {"command": [], "inside": [], "rewrite": []}
-    for size in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            ledger = filled(Path(folder), size)
-            day = last_day(size)
-            ledger.append(draft("warm", day))
-            results["inside"].append(median_ms(partial(inside, ledger, day)))
-            results["command"].append(median_ms(partial(command, ledger)))
-            start = time.perf_counter()
-            rewrite(ledger)
-            results["rewrite"].append((time.perf_counter() - start) * 1000)
-    print(f"{'ms, median':<28}{SIZES[0]:>10}{SIZES[1]:>10}{'ratio':>8}")
-    for name, (small, large) in results.items():
-        print(f"{name:<28}{small:>10.1f}{large:>10.1f}{large / small:>8.2f}")
-    ratio = results["command"][1] / results["command"][0]
-    print(f"append, whole command: {ratio:.2f} (limit {LIMIT})")
-    print(f"rewrite / inside at {SIZES[1]}: {results['rewrite'][1] / results['inside'][1]:.0f}x")
+    small, large = (measured(size) for size in SIZES)
+    print(f"{'ms, median of ' + str(ROUNDS):<28}{SIZES[0]:>10}{SIZES[1]:>10}{'ratio':>8}")
+    for name, few in small.items():
+        many = large[name]
+        print(f"{name:<28}{few:>10.1f}{many:>10.1f}{many / few:>8.2f}")
+    for how in ("inside", "command"):
+        ratio = large[f"{how}, baseline"] / large[f"{how}, ours"]
+        print(f"baseline / ours at {SIZES[1]}, {how}: {ratio:.2f}")
+    for count in PARALLEL:
+        for who, (entries, ids) in kept_of(count).items():
+            print(f"{count} appends at once, {who}: {entries} entries, {ids} ids kept")
+            assert who == "baseline" or entries == ids == count
+    ratio = large["command, ours"] / small["command, ours"]
+    print(f"append, whole command, {SIZES[1]} to {SIZES[0]}: {ratio:.2f} (limit {LIMIT})")
     assert ratio <= LIMIT, ratio
 
 

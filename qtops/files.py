@@ -62,23 +62,40 @@ def _wait_for(descriptor: int, path: Path, deadline: float) -> None:
             return
 
 
-def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """The old file or the new one, never a part; permissions are kept."""
+def replace(
+    path: Path, *parts: bytes | memoryview, durable: bool = False, like: Path | None = None
+) -> None:
+    """The old file or the new one, of `parts` one after another; permissions and owner are kept.
+
+    A new file gets those of `like`, when that exists. OSError when the owner cannot be kept.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = path.stat().st_mode & 0o777 if path.exists() else _MODE
+    model = next((one for one in (path, like) if one is not None and one.exists()), None)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+            stream.writelines(parts)
             stream.flush()
-            os.fchmod(descriptor, mode)
+            _take_after(descriptor, model)
             if durable:
                 os.fsync(descriptor)
         Path(name).replace(path)
+        if durable:
+            sync_directory(path.parent)
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def _take_after(descriptor: int, model: Path | None) -> None:
+    if model is None:
+        os.fchmod(descriptor, _MODE)
+        return
+    there, own = model.stat(), os.fstat(descriptor)
+    if (there.st_uid, there.st_gid) != (own.st_uid, own.st_gid):
+        os.fchown(descriptor, there.st_uid, there.st_gid)
+    os.fchmod(descriptor, there.st_mode & 0o7777)
 
 
 def append_line(path: Path, line: bytes) -> None:

@@ -349,6 +349,7 @@ class ControlReading:
     """Every stop switch as stored, at one moment. None is an absent key.
 
     A value that is no string reads `(hash)` and the like. `legacy` holds only what is there.
+    A TTL is -2 for an absent key and -1 without expiry.
     """
 
     now_ms: int
@@ -359,6 +360,9 @@ class ControlReading:
     manual_lane_ttl_ms: int
     record: Mapping[str, str]
     legacy: Mapping[str, str]
+    rollout: str | None = None
+    bridge_pause: str | None = None
+    bridge_pause_ttl_ms: int = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +386,8 @@ class ControlStore(Protocol):
     async def set_mode(self, mode: Mode, by: str, reason: str) -> ControlChange:
         """Value and audit entry in one step."""
         ...
+
+    async def set_rollout(self, pct: int, by: str, reason: str) -> ControlChange: ...
 
     def sending(self) -> AsyncGenerator[Sequence[SendingOrder], None]:
         """Plans whose order may be on its way, page by page; a page may be empty."""

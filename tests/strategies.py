@@ -131,6 +131,7 @@ def facts(**changes):
     """Everything known, fresh, flat and calm."""
     base = Facts(
         control=control(),
+        rollout=known(100),
         allowlist=known(frozenset(SYMBOLS)),
         filters=known(filters()),
         position=known(Position(D(0))),

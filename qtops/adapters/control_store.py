@@ -1,6 +1,6 @@
 """The stop switches in Redis: read as one board, changed by scripts that leave a record."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -17,7 +17,14 @@ from qtops.contracts.vocabulary import TradingState
 from qtops.errors import DecodeError
 from qtops.ports import ControlReading, SendingOrder
 
-_KEYS = (Key.KILL, Key.KILL_EPOCH, Key.MODE, Key.MANUAL_LANE)
+_KEYS = (
+    Key.KILL,
+    Key.KILL_EPOCH,
+    Key.MODE,
+    Key.MANUAL_LANE,
+    Key.ROLLOUT,
+    Key.BRIDGE_PAUSE,
+)
 
 
 class RedisControlStore:
@@ -28,19 +35,20 @@ class RedisControlStore:
         self._names = link.names
 
     async def read(self) -> ControlReading:
-        """The switches, the record, the original's switches, the lane's life."""
+        """The switches, the record, the original's switches, how long the leases last."""
         own = [self._names.key(key) for key in _KEYS]
         legacy = [f"{self._names.namespace}:{switch.name}" for switch in LEGACY_SWITCHES]
         now_ms = await self._link.now_ms()  # apart: a cluster's pipeline does not take TIME
         pipe = self._link.client.pipeline(transaction=False)
         pipe.pttl(self._names.key(Key.MANUAL_LANE))
+        pipe.pttl(self._names.key(Key.BRIDGE_PAUSE))
         pipe.hgetall(self._names.key(Key.KILL_RECORD))
         for key in (*own, *legacy):
             pipe.get(key)
         with self._link.guard():
             replies = await pipe.execute(raise_on_error=False)
-        lane_ttl, record, *values = replies
-        kill, epoch, mode, lane, *old = [_text(value) for value in values]
+        lane_ttl, pause_ttl, record, *values = replies
+        kill, epoch, mode, lane, rollout, pause, *old = [_text(value) for value in values]
         return ControlReading(
             now_ms=now_ms,
             kill=kill,
@@ -54,22 +62,35 @@ class RedisControlStore:
                 for switch, value in zip(LEGACY_SWITCHES, old, strict=True)
                 if value is not None
             },
+            rollout=rollout,
+            bridge_pause=pause,
+            bridge_pause_ttl_ms=int(pause_ttl),
         )
 
     async def set_kill(self, state: TradingState, by: str, reason: str) -> ControlChange:
         change = ControlChange("kill", KILL_WIRE[state], "", by, await self._link.now_ms(), reason)
         keys = [self._names.key(key) for key in (Key.KILL, Key.KILL_EPOCH, Key.KILL_RECORD)]
-        previous, epoch = await self._apply("kill", keys, change)
+        previous, epoch = await self._apply("kill", keys, change, change.said())
         return _known(change, previous.decode("utf-8", "replace"), int(epoch))
 
     async def set_mode(self, mode: Mode, by: str, reason: str) -> ControlChange:
         change = ControlChange("mode", mode.value, "", by, await self._link.now_ms(), reason)
-        previous = await self._apply("mode", [self._names.key(Key.MODE)], change)
+        return await self._set_word(Key.MODE, change)
+
+    async def set_rollout(self, pct: int, by: str, reason: str) -> ControlChange:
+        change = ControlChange("rollout", str(pct), "", by, await self._link.now_ms(), reason)
+        return await self._set_word(Key.ROLLOUT, change)
+
+    async def _set_word(self, key: Key, change: ControlChange) -> ControlChange:
+        said = {"switch": change.switch, **change.said()}
+        previous = await self._apply("switch", [self._names.key(key)], change, said)
         return _known(change, previous.decode("utf-8", "replace"), None)
 
-    async def _apply(self, script: str, keys: Sequence[str], change: ControlChange) -> Any:
+    async def _apply(
+        self, script: str, keys: Sequence[str], change: ControlChange, said: Mapping[str, str]
+    ) -> Any:
         every = [*keys, self._names.stream(Stream.CONTROL_AUDIT)]
-        args = [change.value, str(Stream.CONTROL_AUDIT.value.maxlen), *flatten(change.said())]
+        args = [change.value, str(Stream.CONTROL_AUDIT.value.maxlen), *flatten(said)]
         with self._link.guard():
             return await self._link.client.eval(scripts.source(script), len(every), *every, *args)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from qtops.adapters.link import RedisLink
 from qtops.contracts import snapshot
 from qtops.contracts.codec import decode_fields, parse_instant_ms
-from qtops.contracts.control import parse_kill
+from qtops.contracts.control import WHOLE_ROLLOUT_PCT, parse_kill, parse_rollout
 from qtops.contracts.facts import (
     ControlState,
     Fact,
@@ -93,6 +93,11 @@ class _Batch:
         if FactName.CONTROL in wanted:
             at = [self._queue("GET", self._names.key(key)) for key in CONTROL_KEYS]
             slots["control"] = lambda r, now: decode_control([r[i] for i in at], now)
+        if FactName.ROLLOUT in wanted:
+            share = self._queue("GET", self._names.key(Key.ROLLOUT))
+            slots["rollout"] = lambda r, now: _optional(
+                r[share], now, parse_rollout, WHOLE_ROLLOUT_PCT
+            )
         if FactName.PORTFOLIO in wanted:
             whole = self._queue("HGETALL", self._names.key(Key.PORTFOLIO))
             slots["portfolio"] = lambda r, _: _hash(r[whole], snapshot.decode_portfolio)

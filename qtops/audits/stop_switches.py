@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from qtops.audits.permits import Budget
+from qtops.audits.switch_files import SwitchFiles
 from qtops.contracts.control import (
     KILL_WIRE,
     LEGACY_SWITCHES,
     LEGACY_VARIABLES,
+    WHOLE_ROLLOUT_PCT,
     Mode,
     mode_admits,
     parse_kill,
+    parse_rollout,
 )
 from qtops.contracts.environment import Environment
 from qtops.contracts.registry import Key
@@ -76,7 +79,28 @@ def admitted_venues(mode: str) -> list[str]:
     return [venue.value for venue in Environment if mode_admits(mode, venue)]
 
 
-def read_board(reading: ControlReading, environ: Mapping[str, str], namespace: str) -> Board:
+def rollout_pct(raw: str | None) -> int | None:
+    """Per cent of the symbols that automated plans may open; None when it cannot be read."""
+    if raw is None:
+        return WHOLE_ROLLOUT_PCT
+    try:
+        return parse_rollout(raw)
+    except DecodeError:
+        return None
+
+
+def is_halted_on_record(reading: ControlReading) -> bool:
+    """HALTED by a change that began the epoch that holds: every permit from before is void."""
+    state = trading_state(reading.kill)
+    return state == (TradingState.HALTED, "") and _is_on_record(reading)
+
+
+def read_board(
+    reading: ControlReading,
+    environ: Mapping[str, str],
+    namespace: str,
+    files: SwitchFiles = SwitchFiles(),  # noqa: B008  it is immutable
+) -> Board:
     """Pure. `environ` is searched for the original's variables only."""
     state, why = trading_state(reading.kill)
     board = Board(state, why, reading.epoch or "0")
@@ -85,9 +109,16 @@ def read_board(reading: ControlReading, environ: Mapping[str, str], namespace: s
         _kill_row(reading, namespace),
         _mode_row(reading, namespace),
         _lane_row(reading, namespace),
-        *_legacy_rows(reading, environ, namespace),
+        _rollout_row(reading, namespace),
+        *_pause_rows(reading, namespace),
+        *_legacy_rows(reading, environ, namespace, files),
     ]
     _warn_of_legacy(board)
+    for place in files.unread:
+        board.remarks.append(Remark(f"UNKNOWN: {place} could not be read for stop switches"))
+    if rollout_pct(reading.rollout) is None:
+        text = "the rollout cannot be read: no automated plan opens anything"
+        board.remarks.append(Remark(text, "qtops rollout set 100 --reason '…'"))
     if reading.manual_lane is not None and reading.manual_lane_ttl_ms < 0:
         lane = f"{namespace}:{Key.MANUAL_LANE.value.template}"
         board.remarks.append(Remark(f"{lane} does not expire: the manual lane stays open"))
@@ -99,14 +130,20 @@ def _attribute(board: Board, reading: ControlReading) -> None:
     record = reading.record
     if not record:
         return
-    same_value = record.get("value", "") == (reading.kill or "").strip().lower()
-    if not same_value or record.get("epoch", "") != (reading.epoch or ""):
+    if not _is_on_record(reading):
         text = "the switch was changed behind qtops' back: nobody is on record, permits stay valid"
         board.remarks.append(Remark(text, f"qtops kill {COMMANDS[board.state]} --reason '…'"))
         return
     at_ms = record.get("at_ms", "")
     board.by, board.reason = record.get("by", ""), record.get("reason", "")
     board.since_ms = int(at_ms) if at_ms.isdecimal() else None
+
+
+def _is_on_record(reading: ControlReading) -> bool:
+    """Whether the record is about the value and the epoch that hold now."""
+    record = reading.record
+    same_value = record.get("value") == (reading.kill or "").strip().lower()
+    return same_value and record.get("epoch") == (reading.epoch or "")
 
 
 def _readers(key: Key) -> tuple[str, ...]:
@@ -145,8 +182,36 @@ def _lane_row(reading: ControlReading, namespace: str) -> SwitchRow:
     )
 
 
+def _rollout_row(reading: ControlReading, namespace: str) -> SwitchRow:
+    pct = rollout_pct(reading.rollout)
+    return SwitchRow(
+        f"{namespace}:{Key.ROLLOUT.value.template}",
+        reading.rollout if reading.rollout is not None else "not set",
+        _readers(Key.ROLLOUT),
+        f"reductions, manual plans, opens in {pct or 0} % of the symbols",
+        is_set=pct != WHOLE_ROLLOUT_PCT,
+    )
+
+
+def _pause_rows(reading: ControlReading, namespace: str) -> list[SwitchRow]:
+    """The lease that quiets the bridge, while somebody holds it."""
+    if reading.bridge_pause is None:
+        return []
+    ttl_ms = reading.bridge_pause_ttl_ms
+    life = f"{ttl_ms / 1000:.1f} s left" if ttl_ms >= 0 else "does not expire"
+    return [
+        SwitchRow(
+            f"{namespace}:{Key.BRIDGE_PAUSE.value.template}",
+            f"{reading.bridge_pause}, {life}",
+            _readers(Key.BRIDGE_PAUSE),
+            "plans already published, plans of others",
+            is_set=True,
+        )
+    ]
+
+
 def _legacy_rows(
-    reading: ControlReading, environ: Mapping[str, str], namespace: str
+    reading: ControlReading, environ: Mapping[str, str], namespace: str, files: SwitchFiles
 ) -> list[SwitchRow]:
     """What of the original's is lying around; none of it stops anything here."""
     found = [
@@ -159,6 +224,7 @@ def _legacy_rows(
         for switch in LEGACY_VARIABLES
         if switch.name in environ
     ]
+    found += [(switch.name, switch.value, switch.once_read_by) for switch in files.found]
     return [
         SwitchRow(
             name,

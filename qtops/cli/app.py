@@ -79,7 +79,12 @@ PARTS: tuple[Part, ...] = (
     Part("audit", "qtops.cli.audit", "Checks that only read: the permit sources."),
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
+    Part("rollback", "qtops.cli.rollback", "Back to the safe state, and back from there."),
+    Part("rollout", "qtops.cli.rollout", "Which share of the symbols automated plans may open."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
+    Part(
+        "drill", "qtops.cli.drill", "Whether the stop stops, under load and faults, in a sandbox."
+    ),
     Part("ledger", "qtops.cli.ledger", "What was changed, by whom, on what evidence."),
     Part("ops", "qtops.cli.ops", "Work with a declared scope, step by step, undone when it fails."),
     Part("prompt", "qtops.cli.prompt", "An operation's prompt: filled, checked, its schema."),

@@ -9,8 +9,8 @@ from qtops.cli.operator import emit_dry_run, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
-from qtops.cli.spans import span
-from qtops.errors import ExitCode, RedisError, RefusedError
+from qtops.cli.spans import parse_span, span
+from qtops.errors import ExitCode, RedisError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from qtops.audits.stop_switches import Board, SwitchRow
@@ -34,16 +34,48 @@ By = Annotated[str | None, typer.Option(help="Who, for the record; default user@
 
 
 @app.command("on")
-def on(*, reason: Reason = "", by: By = None, dry_run: DryRun = False) -> None:
-    """Stop: no automated order leaves. Never asks.
+def on(
+    *,
+    reason: Reason = "",
+    by: By = None,
+    flatten: Annotated[
+        bool,
+        typer.Option("--flatten", help="Then cancel all orders, close all positions, prove it."),
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="How long closing may take.")] = "30s",
+    ledger: Annotated[bool, typer.Option("--ledger", help="Record it in the ledger.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Stop: no automated order leaves. The stop never asks; with --flatten closing does.
 
-    Orders that were past the last look at the switch are named; they may still arrive.
+    Orders that were past the last look at the switch are named; they may still arrive. --yes,
+    --timeout and --ledger go with --flatten. On real money the question is typed, --yes or not.
 
-    Example: qtops kill on --reason "wrong fills on TRXUSDT"
+    Example: qtops kill on --flatten --reason "wrong fills on TRXUSDT"
 
-    Exit codes: 0 set; 1 error; 64 usage.
+    Exit codes: 0 set, and with --flatten flat; 1 error; 3 not flat; 4 closing not confirmed; 64
+    usage.
     """
-    _change("HALTED", reason, by, dry_run=dry_run)
+    if not flatten:
+        if yes or ledger or timeout != "30s":
+            raise UsageError("--yes, --timeout and --ledger go with --flatten")
+        _change("HALTED", reason, by, dry_run=dry_run)
+        return
+    import asyncio
+
+    from qtops.cli.kill_flatten import emit_flatten_dry_run, halt_and_flatten
+    from qtops.contracts.vocabulary import TradingState
+
+    env = current()
+    timeout_s = parse_span(timeout, "--timeout") / 1000
+    who, why = who_asks(env, by), said(reason, "--reason")
+    if dry_run:
+        reading = asyncio.run(_read(env))
+        change = _planned_change(env, reading, TradingState.HALTED, who, why)
+        emit_flatten_dry_run(env, reading, change)
+        return
+    halt_and_flatten(env, who, why, yes=yes, timeout_s=timeout_s, ledger=ledger)
 
 
 @app.command("reduce")
@@ -79,11 +111,15 @@ def status() -> None:
     import asyncio
 
     from qtops.audits.stop_switches import read_board
+    from qtops.audits.switch_files import read_switch_files
     from qtops.contracts.vocabulary import TradingState
 
     env = current()
     reading = asyncio.run(_read(env))
-    board = read_board(reading, env.host.environ, env.settings().text("QTOPS_NAMESPACE"))
+    flag = env.settings().text("QTOPS_ESS_FLAG")
+    files = read_switch_files(env.host.etc_dir, env.host.cwd / flag if flag else None)
+    namespace = env.settings().text("QTOPS_NAMESPACE")
+    board = read_board(reading, env.host.environ, namespace, files)
     is_active = board.state is TradingState.ACTIVE
     code = ExitCode.OK if is_active else ExitCode.UNHEALTHY
 
@@ -103,7 +139,7 @@ def _change(state: str, reason: str, by: str | None, *, dry_run: bool, ask: bool
     wanted = TradingState(state)
     who, why = who_asks(env, by), said(reason, "--reason")
     if dry_run:
-        _emit_dry_run(env, asyncio.run(_read(env)), wanted, who, why)
+        emit_dry_run(env, SCHEMA, *_planned_change(env, asyncio.run(_read(env)), wanted, who, why))
         return
     if ask:
         _confirm(env)
@@ -158,9 +194,10 @@ async def _read(env: AppContext) -> "ControlReading":
         return await store.read()
 
 
-def _emit_dry_run(
+def _planned_change(
     env: AppContext, reading: "ControlReading", state: "TradingState", by: str, reason: str
-) -> None:
+) -> "tuple[ControlChange, dict[str, tuple[Any, Any]], str]":
+    """(the change, each key from what to what, the audit stream)."""
     from qtops.audits.stop_switches import kill_value
     from qtops.contracts.control import ControlChange
     from qtops.contracts.registry import Key, Names, Stream
@@ -176,7 +213,7 @@ def _emit_dry_run(
         names.key(Key.KILL_EPOCH): (old, epoch),
         names.key(Key.KILL_RECORD): (dict(reading.record) or None, record),
     }
-    emit_dry_run(env, SCHEMA, change, keys, names.stream(Stream.CONTROL_AUDIT))
+    return change, keys, names.stream(Stream.CONTROL_AUDIT)
 
 
 def _emit_change(

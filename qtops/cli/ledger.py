@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtops.cli import ledger_check, ledger_more
+from qtops.cli import ledger_check, ledger_import, ledger_more
 from qtops.cli.context import AppContext, current
 from qtops.cli.ledger_open import emit_open
 from qtops.cli.ledger_options import ManyValues, Root, open_ledger
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = command_group()
 ledger_check.register(app)
+ledger_import.register(app)
 ledger_more.register(app)
 
 SCHEMA = "qtops.ledger.append/v1"
@@ -68,6 +69,9 @@ def append(
     again: Annotated[
         bool, typer.Option("--again", help="Record although it is there already.")
     ] = False,
+    tag: Annotated[
+        bool, typer.Option("--tag", help="Put it into an annotated git tag, too.")
+    ] = False,
     root: Root = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -81,6 +85,7 @@ def append(
     """
     from qtops.ledger.evidence import Wanted
     from qtops.ledger.rules import approval_fault
+    from qtops.ledger.tags import check_taggable
 
     env = current()
     ledger = open_ledger(env, root)
@@ -103,6 +108,8 @@ def append(
     _check_id(operation_id, ledger)
     if require_approval and (fault := approval_fault(declared)):
         raise RefusedError(fault, hint="--approved-by NAME, another than --requested-by")
+    if tag:
+        check_taggable(ledger.root)
     wanted = Wanted(
         cwd=env.host.cwd,
         services=declared["allowed_services"],
@@ -114,7 +121,9 @@ def append(
     )
     recording = Recording(operation_id, strict=strict, again=again, dry_run=dry_run)
     done = record(env, ledger, declared, wanted, recording)
-    _emit(env, done, dry_run=dry_run)
+    wants_tag = tag and done.status != "conflict"
+    tagging = ledger_more.tagged(ledger, done.entry, dry_run=dry_run) if wants_tag else None
+    _emit(env, done, tagging, dry_run=dry_run)
 
 
 @app.command("list")
@@ -222,7 +231,9 @@ def _check_id(operation_id: str, ledger: "Ledger") -> None:
         raise RefusedError(message, hint=f"qtops ops end {operation_id}")
 
 
-def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:
+def _emit(
+    env: AppContext, done: "Outcome", tagging: tuple[str, str] | None, *, dry_run: bool
+) -> None:
     from qtops.ledger.entry import ordered
     from qtops.ledger.markdown import block
 
@@ -237,6 +248,8 @@ def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:
         out.verdict(_MARKS[words], status, str(entry["operation_id"]))
         for difference in done.differences:
             out.finding(Mark.FAIL, difference)
+        if tagging:
+            out.line(" ".join(tagging))
         if dry_run and done.status == "recorded":
             for line in block(done.entry).splitlines():
                 out.line(line)
@@ -245,6 +258,7 @@ def _emit(env: AppContext, done: "Outcome", *, dry_run: bool) -> None:
         "dry_run": dry_run,
         "operation_id": entry["operation_id"],
         "head": entry["entry_hash"],
+        "tag": tagging[1] if tagging else None,
         "differences": done.differences,
         "validation_warnings": done.warnings,
         "entry": entry,

@@ -1,5 +1,6 @@
 """`qtops ledger verify|render`: the log against itself, its views, its tags and signatures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from qtops.errors import ExitCode
 
 if TYPE_CHECKING:
     from qtops.ledger.chain import Fault, Reading
+    from qtops.ledger.entry import Entry
     from qtops.ledger.store import Ledger
 
 
@@ -43,15 +45,17 @@ def verify(
 
     Exit codes: 0 nothing was changed; 2 something was; 1 error; 64 usage.
     """
+    from qtops.ledger.entry import folded
+
     env = current()
     ledger = open_ledger(env, root)
     reading = ledger.read()
     faults = list(reading.faults) + _head_faults(reading, expect_head)
     if not reading.faults:
-        faults += ledger.view_faults()
+        faults += ledger.view_faults(reading)
     faults += _tag_faults(ledger, reading)
-    faults += _signature_faults(env, ledger, allowed_signers, everyone=require_approval)
-    entries = len(ledger.entries())
+    entries = folded(reading.records)
+    faults += _signature_faults(env, entries, allowed_signers, everyone=require_approval)
     code = ExitCode.UNHEALTHY if faults else ExitCode.OK
     status = "altered" if faults else "intact"
 
@@ -60,12 +64,12 @@ def verify(
             first = faults[0]
             out.verdict(Mark.FAIL, status, f"first: {first.where} {first.text}")
         else:
-            out.verdict(Mark.OK, status, f"{entries} entries, head {reading.head}")
+            out.verdict(Mark.OK, status, f"{len(entries)} entries, head {reading.head}")
         for fault in faults:
             out.finding(Mark.FAIL, f"{fault.where} {fault.text}")
 
     payload = {
-        "entries": entries,
+        "entries": len(entries),
         "head": reading.head,
         "faults": faults,
         "first": faults[0] if faults else None,
@@ -114,17 +118,17 @@ def _tag_faults(ledger: "Ledger", reading: "Reading") -> "list[Fault]":
 
 
 def _signature_faults(
-    env: AppContext, ledger: "Ledger", allowed: Path | None, *, everyone: bool
+    env: AppContext, entries: "Sequence[Entry]", allowed: Path | None, *, everyone: bool
 ) -> "list[Fault]":
     from qtops.errors import UsageError
     from qtops.ledger.entry import RISK_CLASSES
+    from qtops.ledger.rules import Policy
     from qtops.ledger.signing import signature_faults
 
     named = str(allowed or "") or env.settings().text("QTOPS_LEDGER_ALLOWED_SIGNERS")
-    entries = ledger.entries()
     if named:
-        classes = frozenset(RISK_CLASSES) if everyone else policy_of(env).approval
-        return signature_faults(entries, env.host.cwd / Path(named).expanduser(), classes)
+        policy = Policy(frozenset(RISK_CLASSES)) if everyone else policy_of(env)
+        return signature_faults(entries, env.host.cwd / Path(named).expanduser(), policy)
     if everyone:
         raise UsageError("--require-approval needs --allowed-signers FILE")
     if any("signatures" in entry for entry in entries):

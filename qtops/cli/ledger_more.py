@@ -1,6 +1,5 @@
-"""`qtops ledger import|sign|tag|export`: from other ledgers, to other places."""
+"""`qtops ledger sign|tag|export`: a ledger's entries in other hands and places."""
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,84 +13,15 @@ from qtops.cli.printer import Mark, Printer
 from qtops.errors import ExitCode, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from qtops.ledger.blocks import Block
     from qtops.ledger.entry import Entry
-    from qtops.ledger.logscan import LogScan
+    from qtops.ledger.store import Ledger
 
 
 def register(app: typer.Typer) -> None:
     """Put the commands of this module on the ledger's group."""
-    app.command("import")(import_)
     app.command("sign")(sign)
     app.command("tag")(tag)
     app.command("export")(export)
-
-
-def import_(
-    source: Annotated[Path, typer.Argument(help="A Markdown page or YAML stream of entries.")],
-    *,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Take broken entries too, corrected; says what changed.")
-    ] = False,
-    root: Root = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Take the entries of another ledger; broken ones are listed with line and reason.
-
-    Example: qtops ledger import docs/OPS_CHANGELOG.md --fix
-
-    Exit codes: 0 all are in the log; 2 broken ones were left out; 1 error; 64 usage.
-    """
-    from qtops.files import replace
-    from qtops.ledger.blocks import order_of, read_source
-
-    env = current()
-    ledger = open_ledger(env, root)
-    data = (env.host.cwd / source).read_bytes()
-    blocks = read_source(data.decode("utf-8", "replace"), fix=fix)
-    known = {entry["operation_id"] for entry in ledger.entries()}
-    whole = sorted((b for b in blocks if not b.reason), key=order_of)
-    broken = [b for b in blocks if b.reason]
-    fresh = [b for b in whole if b.operation_id not in known]
-    if fresh and not dry_run:
-        digest = hashlib.sha256(data).hexdigest()[:12]
-        replace(ledger.directory / "imported" / f"{digest}-{source.name}", data, durable=True)
-        ledger.add_records(lambda scan: _unknown(scan, fresh, source.name))
-    status = "incomplete" if broken else "imported"
-    code = ExitCode.UNHEALTHY if broken else ExitCode.OK
-
-    def text(printer: Printer) -> None:
-        detail = f"{len(fresh)} new, {len(whole) - len(fresh)} known, {len(broken)} broken"
-        words = f"dry run: {status}" if dry_run else status
-        printer.verdict(Mark.WARN if broken else Mark.OK, words, detail)
-        for block in broken:
-            what = f"line {block.line}: {block.operation_id} {block.reason}"
-            printer.finding(Mark.FAIL, what)
-        for block in whole:
-            for change in block.changes:
-                printer.finding(Mark.WARN, f"line {block.line}: {block.operation_id} {change}")
-
-    payload = {
-        "dry_run": dry_run,
-        "imported": [b.operation_id for b in fresh],
-        "known": [b.operation_id for b in whole if b.operation_id in known],
-        "broken": [
-            {"line": b.line, "operation_id": b.operation_id, "reason": b.reason} for b in broken
-        ],
-        "changes": [
-            {"line": b.line, "operation_id": b.operation_id, "changes": b.changes}
-            for b in whole
-            if b.changes
-        ],
-    }
-    emit(env, CommandResult("qtops.ledger.import/v1", status, code, payload, text))
-
-
-def _unknown(scan: "LogScan", blocks: "list[Block]", source: str) -> "list[Entry]":
-    """Those that are still not there, now that the lock is ours."""
-    from qtops.ledger.blocks import importable
-
-    return [importable(b, source) for b in blocks if not scan.find("operation_id", b.operation_id)]
 
 
 def sign(
@@ -142,19 +72,24 @@ def tag(operation_id: str, *, root: Root = None, dry_run: DryRun = False) -> Non
     Exit codes: 0 tagged, or already tagged; 1 error; 64 usage.
     """
     from qtops.ledger.store import find_entry
-    from qtops.ledger.tags import heads, tag_name
-    from qtops.ledger.tags import tag as make_tag
 
     env = current()
     ledger = open_ledger(env, root)
     entry = find_entry(ledger.entries(), operation_id)
-    name = tag_name(operation_id)
-    if dry_run:
-        status = "already tagged" if name in heads(ledger.root) else "would tag"
-    else:
-        status = "tagged" if make_tag(ledger.root, entry) else "already tagged"
+    status, name = tagged(ledger, entry, dry_run=dry_run)
     payload = {"dry_run": dry_run, "operation_id": operation_id, "tag": name}
     _emit_done(env, "qtops.ledger.tag/v1", status, name, payload)
+
+
+def tagged(ledger: "Ledger", entry: "Entry", *, dry_run: bool) -> tuple[str, str]:
+    """(`tagged`, `already tagged` or `would tag`, the tag's name)."""
+    from qtops.ledger.tags import heads, tag_name
+    from qtops.ledger.tags import tag as make_tag
+
+    name = tag_name(str(entry["operation_id"]))
+    if dry_run:
+        return ("already tagged" if name in heads(ledger.root) else "would tag"), name
+    return ("tagged" if make_tag(ledger.root, entry) else "already tagged"), name
 
 
 def _emit_done(
@@ -180,19 +115,20 @@ def export(
     Exit codes: 0 written; 1 error; 64 usage.
     """
     from qtops.files import replace
-    from qtops.ledger.entry import canonical
+    from qtops.ledger.entry import canonical, folded
     from qtops.ledger.markdown import rebuilt
-    from qtops.ledger.yamltext import dump
+    from qtops.ledger.yamltext import bodies_of, dump
 
     env = current()
     ledger = open_ledger(env, root)
     if form not in {"jsonl", "yaml", "md"}:
         raise UsageError(f"--format: {form!r} is not one of jsonl, yaml, md")
-    records, entries = ledger.read().records, ledger.entries()
+    records = ledger.read().records
+    entries = folded(records)
     texts = {
         "jsonl": lambda: "".join(canonical(record).decode() + "\n" for record in records),
         "yaml": lambda: "".join("---\n" + dump(entry) for entry in entries),
-        "md": lambda: rebuilt("", entries),
+        "md": lambda: rebuilt("", bodies_of(entries)),
     }
     path = env.host.cwd / out
     data = texts[form]().encode()

@@ -7,7 +7,7 @@ import typer
 
 from qtops.cli.context import AppContext
 from qtops.cli.options import HelpCommand
-from qtops.errors import UsageError
+from qtops.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from qtops.ledger.rules import Policy
@@ -72,12 +72,15 @@ def open_ledger(env: AppContext, root: Path | None) -> "Ledger":
 
 
 def policy_of(env: AppContext) -> "Policy":
-    """The risk classes that the configuration wants approved by a second person."""
+    """The risk classes that the configuration wants approved by a second person.
+
+    `ledger.policy` in a settings file, or QTOPS_LEDGER_POLICY. Raises ConfigError.
+    """
     from qtops.ledger.entry import RISK_CLASSES
     from qtops.ledger.rules import Policy
 
     classes = env.settings().names("QTOPS_LEDGER_POLICY")
     if unknown := set(classes) - set(RISK_CLASSES):
-        text = f"QTOPS_LEDGER_POLICY: no risk class {', '.join(sorted(unknown))}"
-        raise UsageError(text, hint=f"one of {', '.join(RISK_CLASSES)}")
+        text = f"QTOPS_LEDGER_POLICY names {', '.join(sorted(unknown))}, which is no risk class"
+        raise ConfigError(text, hint=f"one of {', '.join(RISK_CLASSES)}")
     return Policy(frozenset(classes))

@@ -1,6 +1,6 @@
 """What the commands that change a stop switch share: who asks, and what exactly would change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtops.cli.context import AppContext
@@ -48,21 +48,32 @@ def _user() -> str:
 def emit_dry_run(
     env: AppContext,
     schema: str,
-    change: "ControlChange",
+    change: "ControlChange | None",
     keys: Mapping[str, tuple[Any, Any]],
     stream: str,
+    sends: Sequence[str] = (),
 ) -> None:
-    """The exact change: each key from what to what, and the entry the audit stream would get."""
+    """The exact change: each key from what to what, and the entry the audit stream would get.
+
+    `sends` is what the exchange would be told; without a `change` nothing is written.
+    """
     rows = [{"name": name, "from": old, "to": new} for name, (old, new) in keys.items()]
-    entry = change.to_fields()
+    entry = change.to_fields() if change else None
 
     def text(out: Printer) -> None:
         out.verdict(None, "dry run", "nothing was changed")
         for row in rows:
             out.line(f"{row['name']}: {_value(row['from'])} → {_value(row['to'])}")
-        out.line(f"{stream}: one entry more, {_value(entry)}")
+        if entry:
+            out.line(f"{stream}: one entry more, {_value(entry)}")
+        for line in sends:
+            out.line(f"exchange: {line}")
 
-    payload = {"dry_run": True, "changes": rows, "appends": {"name": stream, "fields": entry}}
+    payload: dict[str, Any] = {"dry_run": True, "changes": rows}
+    if entry:
+        payload["appends"] = {"name": stream, "fields": entry}
+    if sends:
+        payload["sends"] = list(sends)
     emit(env, CommandResult(schema, "dry_run", ExitCode.OK, payload, text))
 
 

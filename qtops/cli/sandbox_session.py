@@ -5,7 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DIRECTORY: Final = Path(".qtops/sandbox")
 _STOP: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_MAKES_ITS_OWN: Final = frozenset({"sandbox", "drill"})
 _ALLOWLISTS: Final = ("P33_ALLOWLIST", "INTENT_EXECUTOR_ALLOWLIST")
 
 
@@ -35,6 +36,7 @@ class Wanted:
     redis: str | None = None
     directory: Path | None = None
     keep: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_sandbox(env: AppContext, wanted: Wanted) -> Sandbox:
@@ -48,7 +50,8 @@ def new_sandbox(env: AppContext, wanted: Wanted) -> Sandbox:
         services=services,
         redis_url=redis_url,
         namespace=_namespace(settings, redis_url),
-        chosen={name: ",".join(settings.names(name)) for name in _ALLOWLISTS},
+        chosen={name: ",".join(settings.names(name)) for name in _ALLOWLISTS}
+        | dict(wanted.settings),
     )
     keep = wanted.keep and wanted.directory is not None
     directory = wanted.directory or Path(tempfile.mkdtemp(prefix="qtops-sandbox-"))
@@ -165,15 +168,22 @@ async def started(sandbox: Sandbox, signals: StopSignals) -> bool:
 @contextmanager
 def throwaway(env: AppContext, command_path: str) -> Iterator[None]:
     """`--sandbox`: the settings point at a fresh sandbox as long as the context is open."""
-    if command_path.split()[1:2] == ["sandbox"]:
-        raise UsageError("--sandbox is for other commands, qtops sandbox makes its own")
-    sandbox = new_sandbox(env, Wanted())
+    word = "".join(command_path.split()[1:2])
+    if word in _MAKES_ITS_OWN:
+        raise UsageError(f"--sandbox is for other commands, qtops {word} makes its own")
+    with inside(env, new_sandbox(env, Wanted()), "--sandbox"):
+        yield
+
+
+@contextmanager
+def inside(env: AppContext, sandbox: Sandbox, origin: str) -> Iterator[None]:
+    """The settings point at this sandbox, which lives as long as the context is open."""
     with asyncio.Runner() as runner:
         try:
             if not runner.run(_start(sandbox)):
                 raise KeyboardInterrupt
             for name, value in sandbox.settings.items():
-                env.override(name, value, "--sandbox")
+                env.override(name, value, origin)
             with _terminated_as_interrupted():
                 yield
         finally:

@@ -1,8 +1,10 @@
-"""The stop switches: kill key, epoch, mode. One spelling on the wire, one meaning."""
+"""The stop switches: kill key, epoch, mode, rollout. One spelling on the wire, one meaning."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from qtops.contracts.codec import Fields, parse_int
 from qtops.contracts.environment import Environment
@@ -44,6 +46,29 @@ def mode_admits(mode: str, environment: Environment) -> bool:
     if word == Mode.MAINNET:
         return not test_venue
     return False
+
+
+WHOLE_ROLLOUT_PCT: Final = 100
+
+
+def parse_rollout(raw: str) -> int:
+    """Per cent of the symbols, 0 to 100. Anything else raises; callers treat that as 0."""
+    word = raw.strip()
+    if not (word.isascii() and word.isdecimal() and len(word) <= len("100")):
+        raise DecodeError("bad_rollout", "rollout", f"rollout holds {raw[:20]!r}, not 0 to 100")
+    pct = int(word)
+    if pct > WHOLE_ROLLOUT_PCT:
+        raise DecodeError("bad_rollout", "rollout", f"rollout holds {pct}, not 0 to 100")
+    return pct
+
+
+def in_rollout(symbol: str, pct: int) -> bool:
+    """Whether the symbol is among the first `pct` per cent. A higher `pct` only adds symbols.
+
+    A hash of the name alone: the same in every process, on every host, after every restart.
+    """
+    place = int(hashlib.sha256(symbol.encode()).hexdigest()[:8], 16) % WHOLE_ROLLOUT_PCT
+    return place < pct
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +132,4 @@ LEGACY_VARIABLES = (
     LegacySwitch("EXIT_EXECUTOR_KILL_SWITCH", "the exit executor"),
     LegacySwitch("ESS_ON", "the emergency stop script"),
 )
+LEGACY_FLAG = LegacySwitch("ESS_ON", "the emergency stop script")  # a file, set by being there

@@ -90,6 +90,7 @@ class Facts:
     """One reading of the world for one plan. A gate that reads what it did not ask for refuses."""
 
     control: Fact[ControlState] = NOT_REQUESTED
+    rollout: Fact[int] = NOT_REQUESTED
     allowlist: Fact[frozenset[str]] = NOT_REQUESTED
     filters: Fact[Filters] = NOT_REQUESTED
     position: Fact[Position] = NOT_REQUESTED

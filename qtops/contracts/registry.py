@@ -312,6 +312,14 @@ class Key(Enum):
         None,
         "TESTNET, MAINNET or DRY_RUN; absent admits test venues only",
     )
+    ROLLOUT = KeySpec(
+        "rollout",
+        "string (integer)",
+        Service.OPERATOR,
+        (Service.GOVERNOR,),
+        None,
+        "per cent of the symbols that automated plans may open, 0 to 100; absent is 100",
+    )
     MANUAL_LANE = KeySpec(
         "manual_lane:enabled",
         "string",

@@ -82,6 +82,7 @@ class FactName(StrEnum):
     """Every input a gate may ask for; see `qtops.contracts.facts`."""
 
     CONTROL = "control"
+    ROLLOUT = "rollout"
     ALLOWLIST = "allowlist"
     FILTERS = "filters"
     POSITION = "position"
@@ -128,6 +129,7 @@ class DenyReason(StrEnum):
     PLAN_STALE = "plan_stale"
     SYMBOL_NOT_IN_ALLOWLIST = "symbol_not_in_allowlist"
     # governor
+    ROLLOUT_EXCLUDED = "rollout_excluded"
     SYMBOL_COOLDOWN = "symbol_cooldown"
     MAX_POSITIONS_REACHED = "max_positions_reached"
     NOTIONAL_PER_TRADE_EXCEEDED = "notional_per_trade_exceeded"
@@ -153,6 +155,7 @@ class DenyReason(StrEnum):
     # inputs that could not be had (opens only)
     ALLOWLIST_UNKNOWN = "allowlist_unknown"
     CONTROL_UNKNOWN = "control_unknown"
+    ROLLOUT_UNKNOWN = "rollout_unknown"
     FILTERS_UNKNOWN = "filters_unknown"
     MARK_PRICE_UNAVAILABLE = "mark_price_unavailable"
     POSITIONS_UNKNOWN = "positions_unknown"

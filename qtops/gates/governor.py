@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from qtops.contracts.control import Mode
+from qtops.contracts.control import Mode, in_rollout
 from qtops.contracts.decision import Allow, Decision, Deny
 from qtops.contracts.facts import Facts, Known, Reservation
 from qtops.contracts.plan import Plan
 from qtops.contracts.values import ZERO, fmt_decimal
-from qtops.contracts.vocabulary import DenyReason, FactName, GateName, Side
+from qtops.contracts.vocabulary import DenyReason, FactName, GateName, Lane, Side
 from qtops.gates.base import ALL, OPENS, Check, Gate, Need, known
 from qtops.gates.common import COMMON_CHECKS
 
@@ -41,6 +41,7 @@ def _age(limits: GovernorLimits) -> int:
 
 
 _CONTROL: Need[GovernorLimits] = Need(FactName.CONTROL, DenyReason.CONTROL_UNKNOWN, verifies=True)
+_ROLLOUT: Need[GovernorLimits] = Need(FactName.ROLLOUT, DenyReason.ROLLOUT_UNKNOWN)
 _PORTFOLIO: Need[GovernorLimits] = Need(
     FactName.PORTFOLIO, DenyReason.POSITIONS_UNKNOWN, max_age_ms=_age
 )
@@ -93,6 +94,14 @@ def mode_lets_orders_out(
     mode = known(facts.control).mode
     if mode.strip().upper() == Mode.DRY_RUN:
         return Deny(DenyReason.MODE_FORBIDS, mode)
+    return None
+
+
+def symbol_rolled_out(plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits) -> Deny | None:
+    """Automated opens only in symbols of the rollout; an operator's own open is not automated."""
+    pct = known(facts.rollout)
+    if plan.lane is not Lane.MANUAL and not in_rollout(plan.symbol, pct):
+        return Deny(DenyReason.ROLLOUT_EXCLUDED, f"not among the first {pct} %")
     return None
 
 
@@ -222,6 +231,7 @@ GOVERNOR: Gate[GovernorLimits] = Gate(
     checks=(
         *COMMON_CHECKS,
         Check(mode_lets_orders_out, ALL, (_CONTROL,)),
+        Check(symbol_rolled_out, OPENS, (_ROLLOUT,)),
         Check(nothing_unresolved, OPENS, (_RESERVATIONS,)),
         Check(symbol_cooled_down, OPENS, (_RESERVATIONS, _COOLDOWN)),
         Check(open_rate_within, OPENS, (_HISTORY,)),

@@ -15,15 +15,21 @@ from qtops.ledger.markdown import entry_blocks
 from qtops.ledger.yamltext import load
 
 _FIELD: Final = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*):(.*)$")
+_PLACEHOLDER: Final = re.compile(r"OPS-[A-Z-]*[A-Z]|OPS-\d{4}-\d\d-\d\d-N+|<.*")
+_WRITTEN_ID: Final = re.compile(r"^operation_id:[ \t]*[\"']?([^\s\"']+)", re.MULTILINE)
 _SPLIT: Final = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Block:
-    """One entry of a source. `reason` says why it cannot be taken; `changes` what was mended."""
+    """One entry of a source. `reason` says why it cannot be taken; `changes` what was mended.
+
+    A template, whose id is a placeholder, is no entry and not broken either.
+    """
 
     line: int
     operation_id: str
+    is_template: bool = False
     entry: Entry = field(default_factory=dict)
     reason: str = ""
     changes: list[str] = field(default_factory=list)
@@ -35,7 +41,7 @@ def read_source(text: str, *, fix: bool) -> list[Block]:
     blocks = []
     for line, body in _bodies(text):
         block = _read(line, body, fix=fix)
-        if not block.reason and block.operation_id in seen:
+        if not block.reason and not block.is_template and block.operation_id in seen:
             block.reason = "its id was seen before in this file"
         seen.add(block.operation_id)
         blocks.append(block)
@@ -55,7 +61,11 @@ def _bodies(text: str) -> Iterator[tuple[int, str]]:
 
 def _read(line: int, body: str, *, fix: bool) -> Block:
     body = _SPLIT.sub("", body.replace("\r\n", "\n"))
-    block = Block(line, "?")
+    written = _WRITTEN_ID.search(body)
+    block = Block(line, written[1] if written else "?")
+    if _PLACEHOLDER.fullmatch(block.operation_id):
+        block.is_template = True
+        return block
     try:
         block.entry = load(body)
     except (yaml.YAMLError, ValueError) as error:
@@ -63,8 +73,6 @@ def _read(line: int, body: str, *, fix: bool) -> Block:
         if fix:
             block.entry, block.changes = mended(body)
             block.reason = ""
-    written = re.search(r"^operation_id:[ \t]*[\"']?([^\s\"']+)", body, re.MULTILINE)
-    block.operation_id = written[1] if written else "?"
     block.reason = block.reason or _incomplete(block.entry)
     return block
 
@@ -91,11 +99,19 @@ def mended(body: str) -> tuple[Entry, list[str]]:
         try:
             entry |= load("\n".join(lines) + "\n")
         except (yaml.YAMLError, ValueError):
-            first = lines[0].partition(":")[2].strip()
-            rest = [line.strip() for line in lines[1:]]
-            entry[name] = "\n".join([first, *rest] if first not in {"", "|", ">"} else rest).strip()
+            entry[name] = _as_it_stands(lines)
             changes.append(f"{name}: taken as plain text, it was no YAML")
     return entry, changes
+
+
+def _as_it_stands(lines: list[str]) -> str | list[str]:
+    """A list stays a list, of texts; all else is one text."""
+    first = lines[0].partition(":")[2].strip()
+    rest = [line.strip() for line in lines[1:]]
+    items = [line for line in rest if line]
+    if not first and items and all(line.startswith("- ") for line in items):
+        return [line[2:].strip() for line in items]
+    return "\n".join([first, *rest] if first not in {"", "|", ">"} else rest).strip()
 
 
 def _fields(body: str) -> Iterator[tuple[str, list[str]]]:

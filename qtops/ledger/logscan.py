@@ -62,6 +62,10 @@ class LogScan:
             position = self._data.find(needle, end)
         return None
 
+    def first_id(self, month: str) -> str:
+        """The first id of a month in the log; empty when it has none."""
+        return next(self._ids(f'"operation_id":"OPS-{month}-'.encode()), "")
+
     def next_id(self, day: str, reserved: Iterable[str] = ()) -> str:
         """The first free id of the day; `reserved` are taken, though not in the log."""
         return next_id(day, chain(reserved, self._ids(f'"operation_id":"OPS-{day}-'.encode())))

@@ -5,7 +5,7 @@ back in, and what is left is the same.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,8 +37,12 @@ class Fenced:
 
 
 def block(entry: Entry) -> str:
+    """One entry as it stands in the page."""
+    return _fenced_body(dump(entry))
+
+
+def _fenced_body(body: str) -> str:
     """A fence longer than any run of backticks inside, so that no value can close it."""
-    body = dump(entry)
     longest = max(map(len, re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}yaml\n---\n{body}{fence}\n"
@@ -68,7 +72,7 @@ def entry_blocks(text: str) -> list[Fenced]:
     return [found for found in fenced(text) if found.operation_id]
 
 
-def stripped(text: str, known: frozenset[str]) -> str:
+def stripped(text: str, known: Collection[str]) -> str:
     """Without the blocks that belong to the log: those with a hash, or an id that it knows."""
     parts, position = [], 0
     for found in entry_blocks(text):
@@ -80,35 +84,59 @@ def stripped(text: str, known: frozenset[str]) -> str:
     return "".join(parts)
 
 
-def rebuilt(text: str, entries: Sequence[Entry]) -> str:
-    """The file with exactly these entries in it."""
-    known = frozenset(str(entry["operation_id"]) for entry in entries)
-    text = stripped(text, known) or EMPTY
+def rebuilt(text: str, bodies: Mapping[str, str]) -> str:
+    """The file with exactly these entries in it: their YAML by id, oldest first."""
+    text = stripped(text, bodies.keys()) or EMPTY
     months: dict[str, list[str]] = {}
-    for entry in entries:
-        months.setdefault(month_of(entry), []).append("\n" + block(entry))
+    for operation_id, body in bodies.items():
+        months.setdefault(month_of(operation_id), []).append("\n" + _fenced_body(body))
     for month, blocks in months.items():
         text = placed(text, month, "".join(reversed(blocks)))
     return text
 
 
-def month_of(entry: Entry) -> str:
-    """`2026-01`, from the id."""
-    return day_of(str(entry["operation_id"]))[:7]
+def month_of(operation_id: str) -> str:
+    """`2026-01` of an id."""
+    return day_of(operation_id)[:7]
 
 
-def placed(text: str, month: str, addition: str) -> str:
-    """`addition` at the top of the month's section; the section is made where it belongs."""
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Where the newest block of a month goes, and what stands around it there."""
+
+    position: int
+    before: str
+    after: str
+
+
+def gap_for(text: str, month: str) -> Gap:
+    """At the top of the month's section; the section is made where it belongs."""
     for heading in headings(text):
         if heading[1] == month:
             end = heading.end() + 1
-            lead = "" if text[heading.end() : end] else "\n"
-            return text[:end] + lead + addition + text[end:]
+            return Gap(min(end, len(text)), "" if text[heading.end() : end] else "\n", "")
         if heading[1] < month:
-            start = heading.start()
-            return f"{text[:start]}## {month}\n{addition}\n{text[start:]}"
-    gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
-    return f"{text}{gap}## {month}\n{addition}"
+            return Gap(heading.start(), f"## {month}\n", "\n")
+    lead = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+    return Gap(len(text), f"{lead}## {month}\n", "")
+
+
+def placed(text: str, month: str, addition: str) -> str:
+    """`text` with `addition` in the gap for the month."""
+    gap = gap_for(text, month)
+    inserted = f"{gap.before}{addition}{gap.after}"
+    return text[: gap.position] + inserted + text[gap.position :]
+
+
+def placed_bytes(page: bytes, month: str, addition: str) -> tuple[memoryview, bytes, memoryview]:
+    """The same for a page of any size: its bytes are moved, not decoded or copied here.
+
+    Headings and fences are ASCII, so Latin-1, in which a character is a byte, finds the place.
+    """
+    gap = gap_for(page.decode("latin-1"), month)
+    inserted = f"{gap.before}{addition}{gap.after}".encode("utf-8", "surrogateescape")
+    whole = memoryview(page)
+    return whole[: gap.position], inserted, whole[gap.position :]
 
 
 def headings(text: str) -> Iterator[re.Match[str]]:

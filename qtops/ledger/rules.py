@@ -1,10 +1,13 @@
 """Which entries are acceptable: rollbacks, evidence behind a success, who may approve."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from qtops.ledger.entry import OPERATION_ID
+from qtops.ledger.entry import OPERATION_ID, RISK_CLASSES
+
+_CLASS_NAME: Final = re.compile(r"[A-Za-z]+(?:_[A-Za-z]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +15,16 @@ class Policy:
     """What the configuration demands. `approval` holds risk classes that need a second person."""
 
     approval: frozenset[str] = frozenset()
+
+    def wants_approval(self, risk_class: str) -> bool:
+        """By the strictest of several (`SERVICE_RESTART + FILESYSTEM_WRITE`, in older ledgers).
+
+        A class that nobody knows counts as the strictest there is.
+        """
+        named = {name.upper() for name in _CLASS_NAME.findall(risk_class)}
+        known = named & set(RISK_CLASSES)
+        is_unclear = not known or named != known
+        return bool(known & self.approval) or bool(self.approval and is_unclear)
 
 
 def rollback_faults(entry: Mapping[str, Any], known: Mapping[str, bool]) -> list[str]:
@@ -55,7 +68,7 @@ def approval_fault(entry: Mapping[str, Any]) -> str:
 
 def policy_faults(entry: Mapping[str, Any], policy: Policy) -> list[str]:
     """Exceptions to the policy; the caller records or refuses them."""
-    if entry["risk_class"] not in policy.approval:
+    if not policy.wants_approval(str(entry["risk_class"])):
         return []
     fault = approval_fault(entry)
     return [f"policy: {fault}"] if fault else []

@@ -9,6 +9,7 @@ from typing import Any, Final
 from qtops.errors import HostError
 from qtops.ledger.chain import Fault
 from qtops.ledger.entry import Entry
+from qtops.ledger.rules import Policy
 
 NAMESPACE: Final = "qtops-ledger@v1"
 _LIMIT_S: Final = 20
@@ -34,10 +35,8 @@ def signature_fault(signed: dict[str, Any], entry_hash: str, allowed: Path) -> s
     return f"signature of {identity} does not hold: {_last_line(done)}" if done.returncode else ""
 
 
-def signature_faults(
-    entries: Sequence[Entry], allowed: Path, approval: frozenset[str]
-) -> list[Fault]:
-    """Every signature that does not hold, and every entry of these classes without a second one."""
+def signature_faults(entries: Sequence[Entry], allowed: Path, policy: Policy) -> list[Fault]:
+    """Every signature that does not hold, and every entry that lacks one the policy wants."""
     faults = []
     for entry in entries:
         where, valid = str(entry["operation_id"]), set()
@@ -48,7 +47,7 @@ def signature_faults(
             else:
                 valid.add(str(signed["identity"]).casefold())
         others = valid - {str(entry.get("requested_by", "")).casefold()}
-        if entry.get("risk_class") in approval and not others:
+        if policy.wants_approval(str(entry.get("risk_class"))) and not others:
             faults.append(Fault(where, "is approved by nobody but its requester"))
     return faults
 

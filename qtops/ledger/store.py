@@ -23,7 +23,7 @@ from qtops.ledger.entry import (
 )
 from qtops.ledger.logscan import LogScan
 from qtops.ledger.rules import rollback_faults
-from qtops.ledger.yamltext import dump
+from qtops.ledger.yamltext import bodies_of, dump
 
 _HINT: Final = "qtops ledger verify"
 
@@ -107,7 +107,7 @@ class Ledger:
                 added.append(whole)
             if added:
                 append_line(self.log, b"".join(canonical(record) + b"\n" for record in added))
-                self._write_views()
+                self._write_views(self.read())
         return added
 
     def read(self) -> Reading:
@@ -127,25 +127,24 @@ class Ledger:
                 fault = reading.faults[0]
                 raise HostError(f"{self.log}: {fault.where} {fault.text}", hint=_HINT)
             if dry_run:
-                return [path for path, _ in self._stale(folded(reading.records))]
-            return self._write_views()
+                return [path for path, _ in self._stale(bodies_of(folded(reading.records)))]
+            return self._write_views(reading)
 
-    def view_faults(self) -> list[Fault]:
+    def view_faults(self, reading: Reading) -> list[Fault]:
         """Each view that is not what the log says, and the first entry that shows it."""
-        entries = self.entries()
-        return [self._view_fault(path, wanted, entries) for path, wanted in self._stale(entries)]
+        bodies = bodies_of(folded(reading.records))
+        return [self._view_fault(path, wanted, bodies) for path, wanted in self._stale(bodies)]
 
-    def _view_fault(self, path: Path, wanted: str, entries: Sequence[Entry]) -> Fault:
+    def _view_fault(self, path: Path, wanted: str, bodies: Mapping[str, str]) -> Fault:
         if not wanted:
             return Fault(self._name(path), "has no entry in the log")
         if not path.exists():
             return Fault(self._name(path), "is missing")
         text = _read(path)
-        is_page = path == self.changelog
-        for entry in entries:
-            own = markdown.block(entry) if is_page else "---\n" + dump(entry)
+        for operation_id, body in bodies.items():
+            own = f"---\n{body}"
             if own in wanted and own not in text:
-                return Fault(self._name(path), f"disagrees with the log at {entry['operation_id']}")
+                return Fault(self._name(path), f"disagrees with the log at {operation_id}")
         return Fault(self._name(path), "holds what the log does not, or in another order")
 
     def _name(self, path: Path) -> str:
@@ -166,23 +165,30 @@ class Ledger:
 
     def _update_views(self, entry: Entry) -> None:
         """One entry more in views that are current; else all of them anew."""
-        month = markdown.month_of(entry)
+        month = markdown.month_of(entry["operation_id"])
         page = self.directory / f"{month}.yaml"
-        seen = self._marker.read_text() if self._marker.exists() else ""
-        is_current = self.changelog.exists() and seen == entry["prev_hash"]
-        if not is_current or not page.exists():
-            self._write_views()
+        if not self._is_current(entry, page):
+            self._write_views(self.read())
             return
-        text = _read(self.changelog)
         addition = "\n" + markdown.block(entry)
-        replace_file(self.changelog, _encoded(markdown.placed(text, month, addition)))
+        parts = markdown.placed_bytes(self.changelog.read_bytes(), month, addition)
+        replace_file(self.changelog, *parts)
         with page.open("ab") as stream:
             stream.write(_encoded("---\n" + dump(entry)))
         replace_file(self._marker, entry["entry_hash"].encode())
 
-    def _write_views(self) -> list[Path]:
-        reading = self.read()
-        changed = self._stale(folded(reading.records))
+    def _is_current(self, entry: Entry, page: Path) -> bool:
+        """The views show the log before `entry`; the page of its month may not be there yet."""
+        seen = self._marker.read_text() if self._marker.exists() else ""
+        if seen != entry["prev_hash"] or not self.changelog.exists():
+            return False
+        if page.exists():
+            return True
+        with LogScan.of(self.log) as scan:
+            return scan.first_id(page.stem) == str(entry["operation_id"])
+
+    def _write_views(self, reading: Reading) -> list[Path]:
+        changed = self._stale(bodies_of(folded(reading.records)))
         for path, text in changed:
             if text:
                 replace_file(path, _encoded(text), durable=path == self.changelog)
@@ -192,16 +198,16 @@ class Ledger:
         replace_file(self._marker, reading.head.encode())
         return [path for path, _ in changed]
 
-    def _stale(self, entries: Sequence[Entry]) -> list[tuple[Path, str]]:
+    def _stale(self, bodies: Mapping[str, str]) -> list[tuple[Path, str]]:
         """Views that are not as they should be, with the text they should have; empty: none."""
         months: dict[Path, list[str]] = {}
-        for entry in entries:
-            page = self.directory / f"{markdown.month_of(entry)}.yaml"
-            months.setdefault(page, []).append("---\n" + dump(entry))
+        for operation_id, body in bodies.items():
+            page = self.directory / f"{markdown.month_of(operation_id)}.yaml"
+            months.setdefault(page, []).append(f"---\n{body}")
         wanted = {page: "".join(texts) for page, texts in months.items()}
         wanted |= {p: "" for p in self.directory.glob("????-??.yaml") if p not in wanted}
-        if entries or self.changelog.exists():
-            wanted[self.changelog] = markdown.rebuilt(_read(self.changelog), entries)
+        if bodies or self.changelog.exists():
+            wanted[self.changelog] = markdown.rebuilt(_read(self.changelog), bodies)
         return [(p, text) for p, text in wanted.items() if _read(p) != text or not p.exists()]
 
 

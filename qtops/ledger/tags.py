@@ -34,15 +34,26 @@ def tag(root: Path, entry: Entry) -> bool:
         repository.create_tag(name, message=dump(body), cleanup="verbatim")
     except (git.GitCommandError, ValueError) as error:
         reason = str(getattr(error, "stderr", error)).strip()
-        raise HostError(f"git could not make the tag {name}: {reason}") from error
+        hint = f"the entry is in the log; repair git, then: qtops ledger tag {name.upper()}"
+        raise HostError(f"git could not make the tag {name}: {reason}", hint=hint) from error
     finally:
         repository.close()
     return True
 
 
+def check_taggable(root: Path) -> None:
+    """HostError unless there is a commit that a tag can stand on."""
+    repository = _repository(root)
+    try:
+        if not repository.head.is_valid():
+            raise HostError(f"the repository of {root} has no commit to tag", hint="git commit")
+    finally:
+        repository.close()
+
+
 def heads(root: Path) -> dict[str, str]:
     """The hash that each annotated tag of the ledger recorded; empty outside a repository."""
-    if not (root / ".git").exists():
+    if not any((place / ".git").exists() for place in (root, *root.parents)):
         return {}
     repository = _repository(root)
     try:

@@ -4,7 +4,7 @@ A text stands without quotes only where YAML 1.1 and 1.2 agree that it is text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import yaml
@@ -60,6 +60,11 @@ def dump(entry: Mapping[str, Any]) -> str:
         default_flow_style=False,
     )
     return text
+
+
+def bodies_of(entries: Iterable[Entry]) -> dict[str, str]:
+    """Each entry as `dump` has it, by its id, in the order of the log."""
+    return {str(entry["operation_id"]): dump(entry) for entry in entries}
 
 
 def _timed(value: Any, name: str = "") -> Any:

@@ -11,6 +11,7 @@ from qtops.sandbox.environment import Credentials
 
 EXCHANGE: Final = "exchange"
 REDIS: Final = "redis"
+EXECUTOR: Final = Service.EXECUTOR.value
 EXCHANGE_READY: Final = "qtops.sandbox.exchange/v1"
 SERVICE_READY: Final = "qtops.run.ready/v1"
 DEFAULT_SCENARIO: Final = "exit-proof"

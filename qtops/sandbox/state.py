@@ -21,8 +21,10 @@ from qtops.errors import HostError
 STATE_SCHEMA: Final = "qtops.sandbox.up/v1"
 STATE_FILE: Final = "sandbox.json"
 ENV_FILE: Final = "env"
+CONTROL_SOCKET: Final = "control.sock"
+_ENV_FILES: Final = "env.d"
 _LOCK_FILE: Final = "sandbox.lock"
-_OURS: Final = (STATE_FILE, ENV_FILE, "logs", "journal")
+_OURS: Final = (STATE_FILE, ENV_FILE, CONTROL_SOCKET, _ENV_FILES, "logs", "journal")
 _RUNTIME_PREFIX: Final = "qtops-redis-"
 _ATTEMPTS: Final = 5
 _POLL_S: Final = 0.01
@@ -80,6 +82,10 @@ class SandboxDirectory:
     def journal(self) -> Path:
         return self.path / "journal"
 
+    def env_file(self, service: str) -> Path:
+        """What a service finds in its environment besides; read whenever it starts."""
+        return self.path / _ENV_FILES / f"{service}.env"
+
     def claim(self) -> None:
         """Make it ours, or say who has it. What an earlier sandbox left in it is removed."""
         try:
@@ -87,6 +93,7 @@ class SandboxDirectory:
             self._remove(_OURS)
             self.logs.mkdir(mode=0o700)
             self.journal.mkdir(mode=0o700)
+            (self.path / _ENV_FILES).mkdir(mode=0o700)
         except OSError as error:
             raise HostError(f"{self.path} cannot be a sandbox: {error.strerror}") from error
 
@@ -115,7 +122,7 @@ class SandboxDirectory:
         if lock is None:
             return
         if self.keep:
-            self._remove((STATE_FILE, ENV_FILE))
+            self._remove((STATE_FILE, ENV_FILE, CONTROL_SOCKET, _ENV_FILES))
         else:
             shutil.rmtree(self.path, ignore_errors=True)
             with suppress(OSError):  # .qtops, when nothing else is in it

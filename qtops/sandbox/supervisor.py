@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from qtops.contracts.envfile import assignments
 from qtops.errors import HostError
+from qtops.sandbox.control_socket import ControlServer
 from qtops.sandbox.environment import Addresses, child_environment, sandbox_settings
 from qtops.sandbox.processes import Child, ChildSpec
-from qtops.sandbox.recipe import EXCHANGE, EXCHANGE_READY, REDIS, SERVICE_READY, Recipe
+from qtops.sandbox.recipe import EXCHANGE, EXCHANGE_READY, EXECUTOR, REDIS, SERVICE_READY, Recipe
 from qtops.sandbox.redis_server import EmbeddedRedis
 from qtops.sandbox.state import ENV_FILE, SandboxDirectory
 
@@ -73,6 +75,7 @@ class Sandbox:
         self._is_armed = False
         self._is_redis_ending = False
         self._is_up = False
+        self._control = ControlServer(self)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -98,6 +101,7 @@ class Sandbox:
     async def stop(self) -> None:
         """Services, then the exchange, then Redis; then the directory. Idempotent."""
         self._is_up = False
+        await self._control.stop()
         try:
             services = [child for name, child in self._children.items() if name != EXCHANGE]
             await asyncio.gather(*(child.stop() for child in services))
@@ -123,7 +127,13 @@ class Sandbox:
     @property
     def settings(self) -> dict[str, str]:
         """Every setting that the sandbox decides, by name."""
-        return sandbox_settings(self._addresses, self.recipe.credentials, self.recipe.chosen)
+        decided = sandbox_settings(self._addresses, self.recipe.credentials, self.recipe.chosen)
+        return decided | {
+            "QTOPS_SERVICE_CONTROL": "sandbox",
+            "QTOPS_SANDBOX_DIR": str(self.place.path),
+            "QTOPS_EXECUTOR_UNIT": EXECUTOR,
+            "QTOPS_EXECUTOR_ENV_FILE": str(self.place.env_file(EXECUTOR)),
+        }
 
     @property
     def environment(self) -> dict[str, str]:
@@ -201,8 +211,11 @@ class Sandbox:
         url = str((await exchange.ready())["exchange_url"])
         self._addresses = Addresses(self.redis_url, url, self.recipe.namespace)
         self._hooks.on_progress(2, total)
+        for name in self.recipe.services:
+            self.place.env_file(name).touch(mode=0o600)
         services = [self._launch(self._service_spec(n, {})) for n in self.recipe.services]
         await self._all_ready(services, total)
+        await self._control.start(self.place.path)
         self._is_up = True
         self._write_env()
         self._write_state()
@@ -240,8 +253,11 @@ class Sandbox:
         return self._spec(EXCHANGE, command, environ, EXCHANGE_READY)
 
     def _service_spec(self, name: str, extra: Mapping[str, str]) -> ChildSpec:
+        """The service's own file adds to our surroundings; what the sandbox decides stands."""
         command = (*self.recipe.commands.service, name)
-        return self._spec(name, command, self.environment | dict(extra), SERVICE_READY)
+        own = {one.name: one.value for one in assignments(self.place.env_file(name).read_text())}
+        environ = child_environment(dict(self._around.environ) | own, self.settings)
+        return self._spec(name, command, environ | dict(extra), SERVICE_READY)
 
     def _spec(
         self, name: str, command: tuple[str, ...], environ: Mapping[str, str], schema: str

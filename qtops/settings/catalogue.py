@@ -31,6 +31,7 @@ POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
 SANDBOX: Final = ("sandbox exchange",)
+ROLLBACK: Final = ("rollback",)
 
 
 def _ratio(name: str, default: str, text: str) -> Setting:
@@ -108,6 +109,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", SNAPSHOTS),
     _positive("SNAPSHOT_VOLATILITY_SECONDS", Kind.SECONDS, "300", "Pause between readings of the volatility.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
+    # stop switches
+    Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
     _port("GOVERNOR", "8044", GOVERNOR),
     _port("POSITION", "8045", POSITION),
@@ -117,6 +120,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
+    # rollback
+    Setting("QTOPS_STATE_DIR", Kind.TEXT, "", "Journals of rollbacks; empty is ~/.local/state/qtops, for root /var/lib/qtops.", ROLLBACK),
+    Setting("QTOPS_SERVICE_CONTROL", Kind.CHOICE, "systemd", "Who restarts services: systemd, the sandbox, or the two commands.", ROLLBACK, choices=("systemd", "sandbox", "command")),
+    Setting("QTOPS_SERVICE_RESTART_COMMAND", Kind.TEXT, "", "With `command`: restarts {service}, as in docker restart {service}.", ROLLBACK),
+    Setting("QTOPS_SERVICE_STATUS_COMMAND", Kind.TEXT, "", "With `command`: ends with 0 while {service} runs.", ROLLBACK),
+    Setting("QTOPS_EXECUTOR_UNIT", Kind.TEXT, "quantum-intent-executor", "The executor, as the service control calls it.", ROLLBACK),
+    Setting("QTOPS_EXECUTOR_ENV_FILE", Kind.TEXT, "/etc/quantum/intent-executor.env", "Environment file of the executor.", ROLLBACK),
+    Setting("QTOPS_APPLY_UNIT", Kind.TEXT, "", "An apply layer of its own, as the service control calls it; empty is none.", ROLLBACK),
+    Setting("QTOPS_APPLY_ENV_FILE", Kind.TEXT, "", "Environment file of the apply layer; empty is none.", ROLLBACK),
+    Setting("QTOPS_SANDBOX_DIR", Kind.TEXT, "", "Directory of the running sandbox; DIR/env sets it.", ROLLBACK),
     # ledger
     Setting("STRICT_LEDGER", Kind.BOOLEAN, "false", "A ledger rule that is broken stops the entry.", ("ledger",)),
     Setting("QTOPS_LEDGER_ROOT", Kind.TEXT, "", "Directory with ledger/ and docs/; empty is the repository around the working directory.", ("ledger",)),

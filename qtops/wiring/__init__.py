@@ -14,6 +14,7 @@ from qtops.settings.model import Settings
 if TYPE_CHECKING:
     from qtops.adapters.binance.client import BinanceVenue
     from qtops.adapters.proof_bench import RedisBench
+    from qtops.adapters.sandbox_control import SandboxControl
 
 
 def open_link(
@@ -66,3 +67,10 @@ def open_bench(settings: Settings) -> "RedisBench":
     from qtops.adapters.proof_bench import RedisBench
 
     return RedisBench(open_link(settings, "writer"), open_link(settings, "blocking"))
+
+
+def open_sandbox_control(settings: Settings) -> "SandboxControl":
+    """The sandbox exchange from behind; RefusedError for any other venue. An async context."""
+    from qtops.adapters.sandbox_control import SandboxControl
+
+    return SandboxControl(settings.text("QTOPS_EXCHANGE_URL"))

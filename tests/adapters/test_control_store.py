@@ -100,6 +100,15 @@ async def test_the_mode_and_its_audit_are_one_step(db, store):
     assert (await store.set_mode(Mode.TESTNET, "ops", "")).previous == "(not a string)"
 
 
+async def test_the_rollout_and_its_audit_are_one_step(db, store):
+    assert (await store.read()).rollout is None
+    change = await store.set_rollout(25, "ops", "canary")
+    assert (await store.set_rollout(50, "ops", "")).previous == "25"
+    assert (change.switch, change.value, change.previous) == ("rollout", "25", "")
+    assert (await store.read()).rollout == "50"
+    assert audit(db)[0] == change
+
+
 async def test_orders_on_their_way_are_the_claims_that_are_sending(db, store):
     claims = {
         "a": {"state": "claimed", "client_order_id": "qt-a", "attempt": "0"},

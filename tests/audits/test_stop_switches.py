@@ -2,7 +2,7 @@
 
 import pytest
 
-from qtops.audits.stop_switches import read_board, trading_state
+from qtops.audits.stop_switches import is_halted_on_record, read_board, trading_state
 from qtops.contracts.vocabulary import TradingState
 from qtops.ports import ControlReading
 
@@ -17,18 +17,20 @@ RECORD = {
 }
 
 
+READING = {
+    "now_ms": NOW_MS,
+    "kill": "reduce",
+    "epoch": "7",
+    "mode": "TESTNET",
+    "manual_lane": None,
+    "manual_lane_ttl_ms": -2,
+    "record": RECORD,
+    "legacy": {},
+}
+
+
 def board(environ=None, **changed):
-    reading = {
-        "now_ms": NOW_MS,
-        "kill": "reduce",
-        "epoch": "7",
-        "mode": "TESTNET",
-        "manual_lane": None,
-        "manual_lane_ttl_ms": -2,
-        "record": RECORD,
-        "legacy": {},
-    }
-    return read_board(ControlReading(**(reading | changed)), environ or {}, "quantum")
+    return read_board(ControlReading(**(READING | changed)), environ or {}, "quantum")
 
 
 STATES = {
@@ -63,7 +65,40 @@ def test_the_switches_that_exist_name_their_readers():
     assert rows["quantum:kill"].honoured_by == gates
     assert rows["quantum:mode"].honoured_by == ("governor", "executor")
     assert rows["quantum:manual_lane:enabled"].value == "closed"
-    assert len(rows) == 3
+    assert rows["quantum:rollout"].honoured_by == ("governor",)
+    assert len(rows) == 4
+
+
+ROLLOUTS = {None: ("100", False), "100": ("100", False), "99": ("99", True), "0": ("0", True)}
+
+
+@pytest.mark.parametrize(("raw", "expected"), ROLLOUTS.items())
+def test_the_rollout_says_what_it_still_lets_open(raw, expected):
+    row = next(row for row in board(rollout=raw).rows if row.switch == "quantum:rollout")
+    pct, is_set = expected
+    assert row.does_not_cover == f"reductions, manual plans, opens in {pct} % of the symbols"
+    assert row.is_set is is_set
+
+
+def test_a_rollout_that_cannot_be_read_stops_opens_and_says_so():
+    found = board(rollout="most")
+    assert found.rows[3].does_not_cover.endswith("opens in 0 % of the symbols")
+    assert found.remarks[0].next_command.startswith("qtops rollout set 100")
+
+
+HALTS = [
+    ({"kill": "1", "record": RECORD | {"value": "1"}}, True),
+    ({"kill": "1", "record": RECORD | {"value": "1", "epoch": "6"}}, False),
+    ({"kill": "1", "record": {}}, False),
+    ({"kill": "reduce"}, False),
+    ({"kill": None, "epoch": None, "record": {}}, False),
+]
+
+
+@pytest.mark.parametrize(("changed", "expected"), HALTS)
+def test_a_halt_counts_as_on_record_only_with_its_own_epoch(changed, expected):
+    reading = ControlReading(**(READING | changed))
+    assert is_halted_on_record(reading) is expected
 
 
 @pytest.mark.parametrize("changed", [{"kill": "1"}, {"epoch": "8"}, {"kill": None}])

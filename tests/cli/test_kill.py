@@ -181,15 +181,16 @@ def test_status_is_the_board(db, kill):
     assert lines[0].startswith("! REDUCING   since 20")
     assert lines[0].endswith('by ops@host: "latency spike", epoch 1')
     assert lines[2].split("  ")[1].strip() == "switch"
-    rows = [line.split()[0] for line in lines[4:9]]
+    rows = [line.split()[0] for line in lines[4:10]]
     assert rows == [
         "quantum:kill",
         "quantum:mode",
         "quantum:manual_lane:enabled",
+        "quantum:rollout",
         "quantum:ess:active",
         "APPLY_KILL_SWITCH",
     ]
-    assert "nobody here" in lines[7]
+    assert "nobody here" in lines[8]
     assert "quantum:ess:active is set, but nobody here honours it; state is REDUCING" in run.out
     assert snapshot(db) == before
 
@@ -220,6 +221,28 @@ def test_the_document_of_the_status(db, kill):
         "honoured_by": ["governor", "portfolio-gate", "position-gate", "executor"],
         "does_not_cover": "orders already sent, manual reductions",
     }
+
+
+def test_switches_in_files_are_shown_and_what_cannot_be_read_is_unknown(db, kill, shell):
+    db.set("quantum:kill", "0")
+    (shell.home / "etc/apply.env").write_text("# x\nexport APPLY_KILL_SWITCH='true'\nOTHER=1\n")
+    (shell.home / "etc/exit.env").mkdir()
+    (shell.home / "work/ESS_ON").touch()
+    run = kill("status", environ={"QTOPS_ESS_FLAG": "ESS_ON"})
+    assert "APPLY_KILL_SWITCH (apply.env) is set, but nobody here honours it" in run.out
+    assert f"{shell.home}/work/ESS_ON is set, but nobody here honours it" in run.out
+    assert f"UNKNOWN: {shell.home}/etc/exit.env (Is a directory) could not be read" in run.out
+    assert "OTHER" not in run.out
+
+
+def test_the_lease_on_the_bridge_is_a_switch_while_it_is_held(db, kill):
+    assert "intent_bridge:pause" not in kill("status").out
+    db.set("quantum:intent_bridge:pause", "exit-proof:1", px=15_000)
+    rows = {row["switch"]: row for row in kill("status", "--json").document["switches"]}
+    row = rows["quantum:intent_bridge:pause"]
+    assert row["value"].startswith("exit-proof:1, 1")
+    assert row["value"].endswith(" s left")
+    assert (row["set"], row["honoured_by"]) == (True, ["intent-bridge"])
 
 
 def test_not_set_is_halted(kill):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from qtops.contracts.vocabulary import Action, DenyReason, Side, TradingState
+from qtops.contracts.vocabulary import Action, DenyReason, Lane, Side, TradingState
 from qtops.gates.governor import GovernorLimits
 from tests.gates.rows_common import Row, common_rows
 from tests.strategies import (
@@ -79,6 +79,21 @@ def _mode_rows():
         "a-close-in-a-dry-run": Row(close(), facts(**dry), DenyReason.MODE_FORBIDS),
         "a-half-in-a-dry-run": Row(half, facts(**dry), DenyReason.MODE_FORBIDS),
         "an-open-in-no-mode": opens("0.002", control=control(mode="")),
+    }
+
+
+def _rollout_rows():
+    """BTCUSDT stands at place 26; `tests/contracts/test_control.py` pins it."""
+    return {
+        "an-open-just-inside-the-rollout": opens("0.002", rollout=known(27)),
+        "an-open-just-outside-the-rollout": opens(DenyReason.ROLLOUT_EXCLUDED, rollout=known(26)),
+        "an-operators-open-outside-the-rollout": opens(
+            "0.002",
+            order=plan(lane=Lane.MANUAL),
+            rollout=known(0),
+            control=control(manual_lane=True),
+        ),
+        "a-close-outside-the-rollout": Row(close(), holding(10, rollout=known(0)), "10", LIMITS),
     }
 
 
@@ -250,6 +265,7 @@ ROWS = {
     **common_rows(),
     **_cooldown_rows(),
     **_mode_rows(),
+    **_rollout_rows(),
     **_unresolved_rows(),
     **_rate_rows(),
     **_trade_rows(),

@@ -46,6 +46,7 @@ class World:
         positions = {s: Position(q, PRICES[s], PRICES[s]) for s, q in self.shown.items() if q}
         return Facts(
             control=Known(ControlState(TradingState.ACTIVE, 0, "", manual_lane=False), self.now_ms),
+            rollout=Known(100, self.now_ms),
             mark=Known(PRICES[symbol], self.now_ms),
             portfolio=Known(Portfolio(positions), self.shown_at_ms),
             reservations=Known(Reservations(dict(self.book), 1), self.now_ms),

@@ -26,6 +26,7 @@ GATES = {
 # gate | input | missing or unreadable: open, reduce, close | stale: open, reduce, close; its limit
 EXPECTED = """
 governor  | control        | control_unknown control_unknown control_unknown |
+governor  | rollout        | rollout_unknown - -                             |
 governor  | mark           | mark_price_unavailable - -                      | mark_price_unavailable - - 10000
 governor  | portfolio      | positions_unknown - -                           | positions_unknown - - 10000
 governor  | reservations   | reservations_unknown - -                        |

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from qtops.contracts.service_state import ServiceState
 from qtops.errors import HostError, UsageError
 from qtops.sandbox import processes
+from qtops.sandbox.control_socket import SandboxControl
 from qtops.sandbox.processes import Child, ChildSpec, describe_exit
 from qtops.sandbox.recipe import Commands, Recipe, chosen_services
 from qtops.sandbox.redis_server import EmbeddedRedis
@@ -149,6 +151,54 @@ async def test_parts_end_in_reverse_order_and_kept_directories_keep_the_logs(des
     assert sorted(p.name for p in box.place.path.iterdir()) == ["journal", "logs", "sandbox.lock"]
     async with desk.box(keep=True):  # and can be used again, from the beginning
         assert box.log("exchange").read_text().count("starting") == 1
+
+
+async def test_a_service_reads_its_own_file_at_every_start_but_cannot_leave_the_sandbox(desk):
+    async with desk.box() as box:
+        file = box.place.env_file("governor")
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        lines = ["# ours", 'GOV_X="a b"', "BINANCE_USE_TESTNET=false", "REDIS_PASSWORD=pw"]
+        file.write_text("\n".join(lines))
+        box.log("governor").write_text("")
+        await box.restart("governor")
+        found = environ_of(box, "governor")
+        assert found["GOV_X"] == "a b"
+        assert found["BINANCE_USE_TESTNET"] == "true"
+        assert "REDIS_PASSWORD" not in found
+        assert "GOV_X" not in environ_of(box, "portfolio-gate")
+
+
+async def test_another_process_can_ask_for_a_restart(desk):
+    async with desk.box() as box:
+        control = SandboxControl(box.place.path)
+        before = await control.state("governor")
+        assert before == ServiceState("active", str(box.pids["governor"]))
+        await asyncio.gather(control.restart("governor"), control.restart("governor"))
+        after = await control.state("governor")
+        assert after.word == "active"
+        assert after.life != before.life
+        assert stat.S_IMODE((box.place.path / "control.sock").stat().st_mode) == 0o600
+        with pytest.raises(HostError, match="there is no executor"):
+            await control.restart("executor")
+        assert (await control.state("executor")).word == "down"
+        await box.kill("governor")
+        assert (await control.state("governor")).word == "down"
+    with pytest.raises(HostError, match="does not answer"):
+        await control.state("governor")
+
+
+async def test_the_control_socket_works_in_a_directory_with_a_long_name(desk):
+    async with desk.box("x" * 120) as box:
+        assert (await SandboxControl(box.place.path).state("governor")).word == "active"
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b"{}\n", b"\n"])
+async def test_a_request_that_is_none_gets_an_answer_that_says_so(desk, line):
+    async with desk.box() as box:
+        reader, writer = await asyncio.open_unix_connection(box.place.path / "control.sock")
+        writer.write(line)
+        assert b"error" in await reader.readline()
+        writer.close()
 
 
 async def test_the_services_get_our_environment_and_the_sandbox_settings(desk):

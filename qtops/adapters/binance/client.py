@@ -85,14 +85,16 @@ class BinanceVenue:
         await self._ledger.set_limits(limits)
         return rules
 
-    async def positions(self, symbol: str | None = None) -> list[VenuePosition]:
+    async def positions(
+        self, symbol: str | None = None, *, urgent: bool = False
+    ) -> list[VenuePosition]:
         """One symbol is an executor's question before a reduction, so it may use the last share."""
         request = Request(
             "GET",
             "/fapi/v3/positionRisk",
             {"symbol": symbol} if symbol else {},
             Cost(5),
-            Priority.ESSENTIAL if symbol else Priority.BACKGROUND,
+            Priority.ESSENTIAL if symbol or urgent else Priority.BACKGROUND,
             signed=True,
         )
         return await self._read(request, decode.positions)
@@ -154,6 +156,27 @@ class BinanceVenue:
         params = {"symbol": symbol, "limit": str(limit)}
         request = Request("GET", "/fapi/v1/allOrders", params, Cost(5), signed=True)
         return await self._read(request, decode.orders)
+
+    async def open_orders(self) -> list[VenueOrder]:
+        """Every resting order of the account, oldest first. Weight 40."""
+        request = Request(
+            "GET", "/fapi/v1/openOrders", {}, Cost(40), Priority.ESSENTIAL, signed=True
+        )
+        return await self._read(request, decode.orders)
+
+    async def cancel_all(self, symbol: str) -> None:
+        """Cancel the symbol's resting orders; nothing to cancel is no fault. Safe to repeat."""
+        params = {"symbol": symbol}
+        request = Request(
+            "DELETE",
+            "/fapi/v1/allOpenOrders",
+            params,
+            Cost(1),
+            Priority.ESSENTIAL,
+            signed=True,
+            is_order=True,
+        )
+        await self._read(request, lambda _: None)
 
     async def trades(self, symbol: str, order_id: str) -> list[VenueTrade]:
         """The fills of one order: its price, fee and realised profit."""
