@@ -86,16 +86,14 @@ def payload_of(operation: "Operation") -> dict[str, Any]:
 def print_step(out: Printer, step: "Step") -> None:
     """One line, and what it rests on when it did not pass."""
     mark = {"PASS": Mark.OK, "FAIL": Mark.FAIL}.get(step.verdict, Mark.UNKNOWN)
-    what = shlex.join(step.command) or "by hand"
-    out.finding(
-        mark,
-        f"step {step.number} {step.verdict}  {step.title}: {step.result or 'no result on record'}",
-    )
-    out.line(f"  {what}")
+    result = step.result or "no result on record"
+    out.finding(mark, f"step {step.number} {step.verdict}  {step.title}: {result}")
+    out.line(f"  {shlex.join(step.command) or 'by hand'}")
+    if step.verification:
+        checked = step.verification
+        out.line(f"  verified by {shlex.join(checked.command)}: {checked.result}")
     for ran in (step.run, step.verification):
-        if ran is not None and ran is step.verification:
-            out.line(f"  verified by {shlex.join(ran.command)}: {ran.result}")
-        if ran is not None and not ran.passed:
+        if ran and not ran.passed:
             print_tail(out, ran)
 
 

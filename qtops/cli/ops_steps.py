@@ -93,7 +93,7 @@ def step(
         result=told,
         verdict=verdict,
     )
-    _need_programs(env, request)
+    _check_request(env, request)
     journal = Journal(open_ledger(env, root).root)
     name = chosen(journal, named)
     if dry_run:
@@ -137,9 +137,12 @@ def rollback(
     _emit_rollback(env, operation, dry_run=False)
 
 
-def _need_programs(env: AppContext, request: "Request") -> None:
+def _check_request(env: AppContext, request: "Request") -> None:
+    """UsageError for a step without a title, or with a command that is no program."""
     from qtops.governance.commands import need_program
 
+    if not request.title:
+        raise UsageError("--title is empty")
     if request.command:
         need_program(request.command, env.host.cwd, "step")
     if request.verify:

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -56,21 +56,23 @@ class Runner:
         return exit_code, _words(exit_code, self.limit_s)
 
     def _wait(self, command: Sequence[str], directory: Path, output: IO[bytes]) -> int | None:
-        process = subprocess.Popen(
-            command,
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=(self.lock,),
-            start_new_session=True,
-        )
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with _interrupts_deferred():
+                process = subprocess.Popen(
+                    command,
+                    cwd=directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(self.lock,),
+                    start_new_session=True,
+                )
             return process.wait(self.limit_s)
         except subprocess.TimeoutExpired:
             return None
         finally:
-            if process.returncode is None:
+            if process is not None and process.returncode is None:
                 _end(process)
 
 
@@ -81,6 +83,19 @@ def need_program(command: Sequence[str], directory: Path, option: str) -> None:
     name = str(directory / command[0]) if "/" in command[0] else command[0]
     if which(name) is None:
         raise UsageError(f"{option}: no program {command[0]!r}", hint="nothing was run")
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Ctrl-C waits until the child is known; one that nobody knows would run on."""
+    pending: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: pending.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pending:
+            raise KeyboardInterrupt
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -52,7 +52,7 @@ def _steps(steps: Sequence[Step]) -> list[str]:
             str(step.number),
             fmt_instant(step.started_at_ms),
             step.title,
-            _command(step.command) or "(by hand)",
+            _what(step),
             step.result or "UNKNOWN",
             step.verdict.value,
             _verification(step),
@@ -60,6 +60,13 @@ def _steps(steps: Sequence[Step]) -> list[str]:
         for step in steps
     ]
     return _table(("#", "UTC", "step", "command", "result", "verdict", "verification"), rows)
+
+
+def _what(step: Step) -> str:
+    """The command, or that there was none, and what it was said to touch."""
+    said = [*step.paths, *step.services]
+    touched = f", touching {', '.join(said)}" if said else ""
+    return (_command(step.command) or "(by hand)") + touched
 
 
 def _verification(step: Step) -> str:

@@ -75,7 +75,7 @@ def take_step(operation: Operation, request: Request, bench: Bench) -> Operation
         by=request.by,
         started_at_ms=bench.now_ms(),
         command=tuple(map(bench.mask, request.command)),
-        paths=request.paths,
+        paths=tuple(map(bench.mask, request.paths)),
         services=request.services,
     )
     bench.save(replace(operation, steps=(*operation.steps, step)))

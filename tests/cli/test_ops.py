@@ -303,6 +303,7 @@ def test_an_end_that_was_cut_off_after_the_entry_ends_once(ops):
         (("begin", "--from", "d.yaml", "--rollback-cmd", "echo 'x"), "no closing quotation"),
         (("begin", "--from", "d.yaml", "--rollback-cmd", "echo token=abcd"), "secret"),
         (("step", "--title", "t"), "needs -- COMMAND"),
+        (("step", "--title", " ", "--", "true"), "--title is empty"),
         (("step", "--title", "t", "--", "no-such-program"), "no program"),
         (("step", "--title", "t", "--record"), "--record needs --result"),
         (("step", "--title", "t", "--record", "--result", "x", "--pass", "--", "true"), "by hand"),

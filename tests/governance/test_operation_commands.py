@@ -92,3 +92,10 @@ def test_a_lock_is_released_by_an_error_too(tmp_path):
     with pytest.raises(HostError), held(tmp_path / "lock"):
         raise HostError("x")
     assert not is_held(tmp_path / "lock")
+
+
+def test_an_interrupt_at_the_very_start_leaves_no_command_behind(run, tmp_path):
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            run("sh", "-c", "echo $$ > pid; kill -INT $PPID; exec sleep 600")
+        assert not is_running(int((tmp_path / "pid").read_text()))

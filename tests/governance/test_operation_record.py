@@ -189,7 +189,7 @@ def test_the_lock_is_for_one_hand(tmp_path):
 def test_the_report_says_everything_and_no_cell_breaks_the_table():
     whole = operation(
         exception="at night",
-        steps=(PASSED, FAILED, STARTED),
+        steps=(PASSED, FAILED, replace(STARTED, command=(), paths=("/srv/q/x",))),
         refusals=(Refusal(4, "op@host", "a|b\nc", ("rm", "/x"), ("path /x is outside",)),),
         attempts=((ran(1, "no\x1b[31m\n"),),),
     )
@@ -199,6 +199,6 @@ def test_the_report_says_everything_and_no_cell_breaks_the_table():
     assert "Outcome **PARTIAL**: step 2 failed" in text
     assert "Exception to the approval policy: at night." in text
     assert "| 1 | 1970-01-01T00:00:00.001Z | change | true | exit 0 | PASS | cp 'a b' c:" in text
-    assert "| UNKNOWN | STARTED | none |" in text
+    assert "| (by hand), touching /srv/q/x | UNKNOWN | STARTED | none |" in text
     assert "| a\\|b c | rm /x | path /x is outside |" in text
     assert "    no\\x1b[31m" in text
