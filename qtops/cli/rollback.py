@@ -138,6 +138,7 @@ def undo(
     Exit codes: 0 undone, or already undone; 1 something is not as it was; 4 not confirmed;
     64 usage.
     """
+    from qtops.rollback.engine import changes_back
     from qtops.rollback.journal import State
 
     env = current()
@@ -148,9 +149,9 @@ def undo(
     if journal.state is State.UNDONE:
         emit_journal(env, journal, "already_undone", print_settled("already undone"))
     elif dry_run:
-        emit_preview(env, journal.kind, [f"back: {line}" for line in lines_of(journal.steps)])
+        emit_preview(env, journal.kind, changes_back(journal))
     else:
-        ask(env, [f"back: {line}" for line in lines_of(journal.steps)], yes=yes)
+        ask(env, changes_back(journal), yes=yes)
         with journals.locked():
             journal = journals.read(rollback_id)
             take_back(env, journal, journals, who)

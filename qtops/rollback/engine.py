@@ -38,9 +38,7 @@ async def take_back(journal: Journal, journals: Journals, hands: Hands) -> list[
     journal.state = State.UNDOING
     journals.write(journal)
     faults = []
-    indexes = [i for i, stage in enumerate(journal.stages) if stage in {Stage.STARTED, Stage.DONE}]
-    indexes.sort(key=lambda i: (isinstance(journal.steps[i], Restart), -i))
-    for index in indexes:
+    for index in _to_undo(journal):
         step = journal.steps[index]
         try:
             await step.undo(hands)
@@ -52,6 +50,17 @@ async def take_back(journal: Journal, journals: Journals, hands: Hands) -> list[
         journal.state, journal.confirm_by_ms = State.UNDONE, 0
         journals.write(journal)
     return faults
+
+
+def changes_back(journal: Journal) -> list[str]:
+    """What `take_back` would change, for people."""
+    return [line for index in _to_undo(journal) for line in journal.steps[index].back_lines()]
+
+
+def _to_undo(journal: Journal) -> list[int]:
+    """What was started, last first, and services behind everything that they read."""
+    indexes = [i for i, stage in enumerate(journal.stages) if stage in {Stage.STARTED, Stage.DONE}]
+    return sorted(indexes, key=lambda i: (isinstance(journal.steps[i], Restart), -i))
 
 
 async def _give_up(journal: Journal, journals: Journals, hands: Hands) -> NoReturn:

@@ -6,7 +6,7 @@ undoing it twice is as once. An undo takes back only what is still as the step l
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
@@ -63,6 +63,10 @@ class Step(Protocol):
         """The exact change, for people."""
         ...
 
+    def back_lines(self) -> list[str]:
+        """The exact change that its undo makes; empty for none."""
+        ...
+
     async def apply(self, hands: Hands) -> None: ...
 
     async def check(self, hands: Hands) -> None:
@@ -90,11 +94,18 @@ class EnvLine:
     def lines(self) -> list[str]:
         if self.before == self.after:
             return [f"{self.path}: {self.name}={self.value} already"]
-        diff = [f"--- {self.path}", f"+++ {self.path}"]
-        diff += [f"-{line.rstrip()}" for line in self.removed]
-        diff.append(f"+{self.added.rstrip()}")
+        diff = self._diff(self.removed, [self.added])
         diff += [f"  line {line} sets {self.name} too and does not count" for line in self.shadowed]
         return diff
+
+    def back_lines(self) -> list[str]:
+        return [] if self.before == self.after else self._diff([self.added], self.removed)
+
+    def _diff(self, removed: Sequence[str], added: Sequence[str]) -> list[str]:
+        """The changed lines only; the file may hold secrets."""
+        head = [f"--- {self.path}", f"+++ {self.path}"]
+        old = [f"-{line.rstrip()}" for line in removed]
+        return [*head, *old, *(f"+{line.rstrip()}" for line in added)]
 
     async def apply(self, _hands: Hands) -> None:
         path = Path(self.path)
@@ -140,6 +151,11 @@ class LaneClosed:
             return [f"{self.key}: not set already"]
         return [f"{self.key}: {self.value} → deleted"]
 
+    def back_lines(self) -> list[str]:
+        if self.value is None:
+            return []
+        return [f"{self.key}: deleted → {self.value}, unless it would have expired by now"]
+
     async def apply(self, hands: Hands) -> None:
         await hands.lane.close()
 
@@ -164,7 +180,18 @@ class ModeSet:
     before: str | None
 
     def lines(self) -> list[str]:
+        if self.before == Mode.DRY_RUN:
+            return [f"{self.key}: {Mode.DRY_RUN.value} already"]
         return [f"{self.key}: {self.before or 'not set'} → {Mode.DRY_RUN.value}"]
+
+    def back_lines(self) -> list[str]:
+        mode = self._mode_before()
+        return [f"{self.key}: {Mode.DRY_RUN.value} → {mode.value}"] if mode else []
+
+    def _mode_before(self) -> Mode | None:
+        """Not set admits what TESTNET admits; a word that is no mode admits nothing, as now."""
+        word = (self.before or Mode.TESTNET.value).strip().upper()
+        return Mode(word) if word in set(Mode) - {Mode.DRY_RUN} else None
 
     async def apply(self, hands: Hands) -> None:
         if (await hands.control.read()).mode != Mode.DRY_RUN:
@@ -176,11 +203,9 @@ class ModeSet:
             raise HostError(f"{self.key} reads back as {found or 'not set'}")
 
     async def undo(self, hands: Hands) -> None:
-        """Not set admits what TESTNET admits; a word that is no mode admits nothing, as now."""
-        before = (self.before or Mode.TESTNET.value).strip().upper()
         is_ours = (await hands.control.read()).mode == Mode.DRY_RUN
-        if is_ours and before in set(Mode) - {Mode.DRY_RUN}:
-            await hands.control.set_mode(Mode(before), hands.by, hands.reason)
+        if is_ours and (mode := self._mode_before()):
+            await hands.control.set_mode(mode, hands.by, hands.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +219,9 @@ class Restart:
 
     def lines(self) -> list[str]:
         return [f"restart {self.service} (now {self.word})"]
+
+    def back_lines(self) -> list[str]:
+        return [f"restart {self.service}"]
 
     async def apply(self, hands: Hands) -> None:
         await hands.services.restart(self.service)

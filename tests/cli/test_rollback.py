@@ -150,6 +150,10 @@ def test_soft_shuts_out_every_other_source_and_undo_lets_it_in_again(plant):
     assert entry["operation_id"] == document["ledger_id"]
     assert entry["rollback_ref"] == f"qtops rollback undo {document['rollback_id']}"
 
+    preview = plant.json("undo", document["rollback_id"], "--dry-run")["changes"]
+    assert "+INTENT_EXECUTOR_SOURCE_ALLOWLIST=intent_bridge,extra" in preview
+    assert preview[-1] == "restart executor"
+    assert plant.env_file.read_text() == AFTER
     undone = plant("undo", document["rollback_id"], "--yes")
     assert undone.returncode == 0, undone.stderr
     assert plant.is_as_before()
