@@ -1,6 +1,7 @@
 """`qtops kill on --flatten`: the stop first, then every position closed and proven flat."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,9 +71,10 @@ async def halt(store: "ControlStore", by: str, reason: str) -> Halt:
     from qtops.contracts.vocabulary import TradingState
 
     loop = asyncio.get_running_loop()
-    reading = await store.read()
-    if is_halted_on_record(reading):
-        return Halt(reading.epoch or "0", loop.time(), was_set=True)
+    with suppress(RedisError):  # what cannot be read can perhaps still be set
+        reading = await store.read()
+        if is_halted_on_record(reading):
+            return Halt(reading.epoch or "0", loop.time(), was_set=True)
     change = await store.set_kill(TradingState.HALTED, by, reason)
     return Halt(str(change.epoch), loop.time(), was_set=False)
 
@@ -288,9 +290,7 @@ def _sentence(found: "Flattening") -> str:
     if not found.before:
         return f"there was no position; late orders {words}"
     seconds = f"{found.time_to_flat_ms / 1000:.2f} s"
-    return (
-        f"{len(found.before)} positions closed, flat {seconds} after the kill; late orders {words}"
-    )
+    return f"{len(found.before)} positions closed {seconds} after the kill; late orders {words}"
 
 
 def _row(row: dict[str, Any]) -> list[Any]:

@@ -94,7 +94,7 @@ async def flatten(request: FlattenRequest, venue: FlattenVenue) -> Flattening:
         await run.until_flat()
     except VenueError as error:
         run.seen.error = error.message
-        run.seen.after = None
+        run.seen.after = run.seen.time_to_flat_ms = None
     run.seen.time_to_last_order_ms = await run.last_order_ms()
     return run.seen
 

@@ -5,7 +5,6 @@ admitted, and what was on its way then must have been named.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -126,7 +125,8 @@ async def drill_round(
 ) -> DrillRound:
     """Load, fault, kill and flatten; the load goes on until the account is flat."""
     seen = DrillRound(fault.name)
-    load = asyncio.create_task(_publish(desk, seen, namespace))
+    enough = asyncio.Event()  # a cancellation can get lost inside a Redis client, this cannot
+    load = asyncio.create_task(_publish(desk, seen, namespace, enough))
     try:
         await _until_orders_land(control, load)
         if fault.kind:
@@ -134,12 +134,9 @@ async def drill_round(
         await asyncio.sleep(UNDER_FAULT_S)
         seen.flattening = await kill(seen)
         await asyncio.sleep(UNDER_FAULT_S)
-        if load.done():
-            load.result()
     finally:
-        load.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await load
+        enough.set()
+        await load
     seen.landed = await control.landed()
     return seen
 
@@ -154,8 +151,10 @@ async def _until_orders_land(control: ExchangeControl, load: "asyncio.Task[None]
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _publish(desk: PlanDesk, seen: DrillRound, namespace: str) -> None:
+async def _publish(desk: PlanDesk, seen: DrillRound, namespace: str, enough: asyncio.Event) -> None:
     for plan in load_plans(f"drill_{seen.fault}_{await desk.now_us()}"):
+        if enough.is_set():
+            return
         _, at_us = await desk.publish(plan)
         seen.published[client_order_id(namespace, plan.plan_id)] = at_us
         await asyncio.sleep(PLAN_EVERY_S)
