@@ -5,6 +5,7 @@ read all the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -84,19 +85,17 @@ class RedisHealthReader:
                 about = batch.ask("XINFO GROUPS", name, decode=_group_rows)
                 length = batch.ask("XLEN", name, decode=int)
                 waiting = batch.ask("XPENDING", name, group, decode=_oldest_id_ms)
-                asked.append((stream, spec.service, group, about, length, waiting))
+                head = GroupVitals(name, stream, spec.service, group, exists=False, length=0)
+                asked.append((head, about, length, waiting))
 
         def groups() -> tuple[GroupVitals, ...] | Missing:
             found = []
-            for stream, service, group, about, length, waiting in asked:
+            for head, about, length, waiting in asked:
                 rows, size, oldest = about(), length(), waiting()
-                for part in (rows, size):
+                for part in (rows, size, oldest):
                     if isinstance(part, Missing):
                         return part
-                vitals = GroupVitals(stream, service, group, exists=False, length=_number(size))
-                row = rows.get(group) if isinstance(rows, dict) else None
-                age = None if not isinstance(oldest, int) else max(0, now_ms - oldest)
-                found.append(vitals if row is None else _filled(vitals, row, age))
+                found.append(_filled(head, rows, size, now_ms, oldest))
             return tuple(found)
 
         return groups
@@ -238,13 +237,16 @@ def _oldest_id_ms(reply: Any) -> int | None:
     return _id_ms(reply["min"]) if reply["min"] else None
 
 
-def _filled(vitals: GroupVitals, row: Mapping[str, Any], age_ms: int | None) -> GroupVitals:
-    return GroupVitals(
-        vitals.stream,
-        vitals.service,
-        vitals.group,
+def _filled(head: GroupVitals, rows: Any, length: Any, now_ms: int, oldest_ms: Any) -> GroupVitals:
+    """The group as the server has it; it may not have it."""
+    row = rows.get(head.group)
+    if row is None:
+        return replace(head, length=length)
+    age_ms = None if oldest_ms is None else max(0, now_ms - oldest_ms)
+    return replace(
+        head,
         exists=True,
-        length=vitals.length,
+        length=length,
         pending=_number(row.get("pending")),
         lag=row.get("lag"),
         oldest_pending_age_ms=age_ms,

@@ -50,6 +50,7 @@ async def failed_units(program: str = "systemctl") -> Sequence[str]:
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     if process.returncode:
         text = " ".join(err.decode(errors="replace").split())[:200]
         raise HostError(f"{program} ended with {process.returncode}: {text}")

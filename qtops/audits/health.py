@@ -154,14 +154,14 @@ def _group_findings(group: GroupVitals, limits: Limits) -> tuple[Finding, ...]:
         return found(Status.FAIL if group.length else Status.OK, text, fix)
     if group.lag is None:
         text = f"{name}: the server does not know how much is unread"
-        findings = found(Status.UNKNOWN, text, "redis-cli INFO server")
+        findings = found(Status.UNKNOWN, text, f"redis-cli XINFO GROUPS {group.key}")
     else:
         status = graded(group.lag, limits.lag_warn, limits.lag_fail)
         findings = found(status, f"{name}: {group.lag} entries unread", fix)
     age_ms = group.oldest_pending_age_ms or 0
     status = graded(age_ms, limits.pending_warn_ms, limits.pending_fail_ms)
     text = f"{name}: {group.pending} pending, the oldest for {fmt_span(age_ms)}"
-    return findings + found(status, text, fix)
+    return findings + found(status, text, f"redis-cli XPENDING {group.key} {group.group}")
 
 
 def _group_figures(group: GroupVitals, limits: Limits) -> list[Figure]:

@@ -31,8 +31,9 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class GroupVitals:
-    """One declared consumer group. `lag` None: the server does not know it."""
+    """One declared consumer group of the stream at `key`. `lag` None: the server does not know."""
 
+    key: str
     stream: Stream
     service: Service
     group: str
