@@ -201,7 +201,8 @@ def judge_permits(flow: PermitFlow | Missing, now_ms: int, limits: Limits) -> Ch
         figures.append(Figure("waiting_plans", len(waiting), labels=labels))
         figures.append(Figure("decisions_entries", len(decided), labels=labels))
     plans = f"{counted(len(flow.plans), 'plan')} in {fmt_span(now_ms - flow.since_ms)}"
-    summary = f"{plans}, every gate answers" if flow.plans else f"idle, {plans}"
+    answer = "not every gate answers" if findings else "every gate answers"
+    summary = f"{plans}, {answer}" if flow.plans else f"idle, {plans}"
     return Check("permits", summary, findings, tuple(figures))
 
 

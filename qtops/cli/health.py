@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtops.cli.context import AppContext, current
+from qtops.cli.context import AppContext, OutputClosedError, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
@@ -16,7 +16,7 @@ from qtops.errors import ExitCode, HostError, QtopsError, UsageError
 
 if TYPE_CHECKING:
     from qtops.contracts.health import Health
-    from qtops.wiring.health import Place
+    from qtops.wiring.health import LedgerPlace
 
 app = command_group()
 
@@ -86,11 +86,9 @@ def _for_monitoring(
 
     try:
         _run(env, Format.NAGIOS, only, skip, textfile, ping_url)
-    except UsageError:
+    except (UsageError, OutputClosedError):
         raise
-    except Exception as error:
-        if env.emitted:
-            raise
+    except Exception as error:  # noqa: BLE001  whatever it is, 1 would be a WARNING to a monitor
         line = f"UNKNOWN - {one_line(fault_of(error))}".replace("|", "/")
         env.printer.verdict(None, line)
         env.emitted = True
@@ -110,7 +108,7 @@ def _run(
     found = asyncio.run(take_health(env.settings(), env.host.clock, wanted, _place(env)))
     took_ms = int(env.host.clock.monotonic_ms() - started)
     if textfile is not None:
-        _write_textfile(env, textfile, found, took_ms)
+        found = _with_textfile(env, textfile, found, took_ms)
     if ping_url:
         _ping(env, ping_url, found)
     _emit(env, form, found, took_ms)
@@ -149,18 +147,19 @@ def _check_url(url: str) -> None:
         raise UsageError("--ping-url: give an http(s) URL")
 
 
-def _place(env: AppContext) -> "Place":
-    from qtops.cli.ledger_options import open_ledger
-    from qtops.wiring.health import Place
+def _place(env: AppContext) -> "LedgerPlace":
+    from qtops.cli.ledger_options import ledger_root
+    from qtops.wiring.health import LedgerPlace
 
     try:
-        return Place((open_ledger(env, None).root,))
+        return LedgerPlace(ledger_root(env, None))
     except QtopsError as error:
-        return Place((), error.message)
+        return LedgerPlace(None, error.message)
 
 
-def _write_textfile(env: AppContext, path: Path, found: "Health", took_ms: int) -> None:
-    """Readable by the collector, whoever that is."""
+def _with_textfile(env: AppContext, path: Path, found: "Health", took_ms: int) -> "Health":
+    """Written for whoever collects it. Where that fails, the figures there are stale: a finding."""
+    from qtops.contracts.health import Check, Finding, Health, Status
     from qtops.files import replace as replace_file
     from qtops.reports.health import prometheus_text
 
@@ -170,7 +169,10 @@ def _write_textfile(env: AppContext, path: Path, found: "Health", took_ms: int) 
         replace_file(path, text.encode())
         path.chmod(_READABLE_BY_ALL)
     except OSError as error:
-        raise HostError(f"--textfile {path}: {error.strerror}") from error
+        what = f"textfile {path} was not written: {error.strerror}"
+        stale = Check("textfile", "stale", (Finding(Status.WARN, what, f"ls -ld {path.parent}"),))
+        return Health((*found.checks, stale))
+    return found
 
 
 def _ping(env: AppContext, url: str, found: "Health") -> None:

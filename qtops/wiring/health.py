@@ -27,19 +27,20 @@ if TYPE_CHECKING:
 SOURCE_LIMIT_S: Final = 2.0
 IN_REDIS: Final = ("redis", "permits", "heartbeats", "snapshots", "kill", "streams")
 CHECKS: Final = (*IN_REDIS, "exchange", "disk", "units", "obligations")
+_LEDGER_FIX: Final = "qtops config show QTOPS_LEDGER_ROOT"
 _REDIS_FIX: Final = "qtops config show QTOPS_REDIS_URL"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the ledgers are; `ledger_fault` says why none could be found."""
+class LedgerPlace:
+    """Where the ledger is; where it cannot be told, `fault` says why."""
 
-    roots: tuple[Path, ...]
-    ledger_fault: str = ""
+    root: Path | None
+    fault: str = ""
 
 
 async def take_health(
-    settings: Settings, clock: "Clock", wanted: Collection[str], place: Place
+    settings: Settings, clock: "Clock", wanted: Collection[str], place: LedgerPlace
 ) -> Health:
     """The wanted checks, in the order of `CHECKS`.
 
@@ -127,26 +128,28 @@ async def _units() -> Sequence[Check]:
         return [unseen("units", error.message)]
 
 
-def _disk(place: Place, limits: Limits) -> Check:
+def _disk(place: LedgerPlace, limits: Limits) -> Check:
     """`/` and, where it is another file system, the ledger's."""
     from qtops.adapters.host_vitals import disk_vitals
 
     try:
-        return judge_disk(disk_vitals([Path("/"), *place.roots]), limits)
+        return judge_disk(disk_vitals([Path("/"), *([place.root] if place.root else [])]), limits)
     except OSError as error:
         return unseen("disk", f"{error.filename}: {error.strerror}", "df -hi")
 
 
-def _obligations(place: Place, now_ms: int) -> Check:
+def _obligations(place: LedgerPlace, now_ms: int) -> Check:
+    """Where there is no ledger nothing can be owed, and nothing was looked at either."""
     from qtops.governance.obligations import open_obligations
 
+    if place.root is None:
+        return unseen("obligations", place.fault, _LEDGER_FIX)
+    if not (place.root / "ledger").is_dir():
+        return unseen("obligations", f"no ledger in {place.root}", _LEDGER_FIX, is_expected=True)
     operations = [
         OpenOperation(one.operation_id, one.what, one.opened_at_ms, one.command)
-        for root in place.roots
-        for one in open_obligations(root)
+        for one in open_obligations(place.root)
     ]
-    if place.ledger_fault:
-        return unseen("obligations", place.ledger_fault, "qtops config show QTOPS_LEDGER_ROOT")
     return judge_obligations(operations, now_ms)
 
 

@@ -143,6 +143,7 @@ def test_a_silent_gate_fails_however_many_the_others_decided():
     assert finding.status is FAIL
     assert finding.what == "portfolio gate silent for 94 s, 12 plans waiting"
     assert finding.fix == "qtops audit permits"
+    assert check.summary == "12 plans in 15 min, not every gate answers"
 
 
 def test_a_gate_that_went_on_after_one_it_missed_is_a_warning():

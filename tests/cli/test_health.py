@@ -23,7 +23,6 @@ from qtops.contracts.plan import Plan
 from qtops.contracts.snapshot import encode_portfolio
 from qtops.contracts.vocabulary import Action, GateName, PlanDecision, Side
 from qtops.sandbox.redis_server import EmbeddedRedis
-from qtops.settings.catalogue import BY_NAME
 
 SERVICES = ("snapshots", "governor", "portfolio-gate", "position-gate", "executor")
 GROUPS = ("governor", "p26_portfolio_gate", "p33", "intent_executor")
@@ -322,6 +321,14 @@ def test_an_open_operation_is_a_warning_until_it_is_ended(shell):
     assert shell("health", "--only", "obligations", environ=environ).code == 0
 
 
+def test_where_there_is_no_ledger_nothing_was_looked_at(health, shell):
+    run = health(only=f"{IN_REDIS},obligations")
+    assert run.code == 0
+    assert run.out.startswith("✓ OK   6 of 7 checks healthy")
+    assert f"obligations unknown: no ledger in {shell.home}/work" in run.out
+    assert health(only="obligations").code == 2
+
+
 def test_a_ledger_root_that_is_gone_is_unknown(shell):
     environ = {"QTOPS_LEDGER_ROOT": "/nowhere"}
     run = shell("health", "--only", "obligations", "--format", "nagios", environ=environ)
@@ -347,6 +354,21 @@ def test_a_wrong_command_line_is_64_and_3_to_a_monitor(shell, argv):
     assert "secret" not in run.err
     assert shell("health", *argv, "--format", "nagios").code == 3
     assert shell("health", "--format=nagios", *argv).code == 3
+
+
+def test_a_monitor_that_hangs_up_is_no_traceback(server, db, tmp_path):
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "QTOPS_REDIS_URL": server.url}
+    with subprocess.Popen(
+        [sys.executable, "-m", "qtops", "health", "--format", "nagios", "--only", "kill"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=environ,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
 
 
 def test_json_and_another_format_contradict(shell):
@@ -382,11 +404,15 @@ def test_the_textfile_is_whole_readable_by_all_and_the_same_as_the_format(health
     assert samples["qtops_run_last_success_timestamp_seconds", "health"] == 1769477662.123
 
 
-def test_a_textfile_that_cannot_be_written_is_an_error(health, shell):
+def test_a_textfile_that_cannot_be_written_is_a_finding_beside_the_others(health, shell, db):
     (shell.home / "work/file").write_text("x")
+    run = health("--textfile", "file/x.prom", "--format", "nagios")
+    assert run.code == 1
+    assert run.out.startswith(f"WARNING - textfile {shell.home}/work/file/x.prom was not written")
+    db.delete("quantum:kill")
     run = health("--textfile", "file/x.prom")
-    assert (run.code, run.out) == (1, "")
-    assert health("--textfile", "file/x.prom", "--format", "nagios").code == 3
+    assert run.code == 2
+    assert run.out.startswith("✗ CRITICAL   kill switch is not set, which is HALTED (+1 more)")
 
 
 @pytest.fixture
@@ -458,10 +484,6 @@ def test_httpx_is_not_imported_where_nothing_asks_over_http(server, db, tmp_path
         env=environ,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_the_limit_comes_from_a_setting_that_exists():
-    assert "P33_STALE_THRESHOLD_SEC" in BY_NAME
 
 
 def test_a_whole_sandbox_is_healthy_until_a_gate_stops_and_until_redis_does(tmp_path):
