@@ -51,13 +51,13 @@ async def take_health(
     limits = Limits(snapshot_fail_ms=settings.milliseconds("P33_STALE_THRESHOLD_SEC"))
     sources: list[Awaitable[Sequence[Check]]] = []
     found: list[Check] = []
+    if in_redis := [name for name in IN_REDIS if name in wanted]:
+        sources.append(_redis(settings, clock, in_redis, limits))
     if "exchange" in wanted:
         try:
             sources.append(_exchange(settings, limits))
         except ConfigError as error:
             found.append(unseen("exchange", error.message, "qtops config show QTOPS_EXCHANGE_URL"))
-    if in_redis := [name for name in IN_REDIS if name in wanted]:
-        sources.append(_redis(settings, clock, in_redis, limits))
     if "units" in wanted:
         sources.append(_units())
     for checks in await asyncio.gather(*sources):

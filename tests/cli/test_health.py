@@ -155,6 +155,18 @@ def test_plans_that_all_gates_decided_are_fine_and_a_skipped_one_is_owed_nothing
     assert "1 plan in 15 min, every gate answers" in run.out
 
 
+def test_a_window_that_was_cut_short_begins_at_its_oldest_plan(health, db, monkeypatch):
+    monkeypatch.setattr("qtops.adapters.health_reader.MOST_PLANS", 2)
+    add_plan(db, "undecided", 600_000)
+    for number in range(2):
+        add_plan(db, f"p{number}", 300_000 - number)
+        decide(db, f"p{number}", *GateName)
+    read_all(db)
+    run = health()
+    assert run.code == 0
+    assert "2 plans in 5 min, every gate answers" in run.out
+
+
 def test_plans_outside_the_window_do_not_count(health, db):
     add_plan(db, "old", 901_000)
     read_all(db)
