@@ -71,7 +71,20 @@ class Part:
     usage_exit: Callable[[Sequence[str]], int | None] | None = None
 
 
+def _monitored(arguments: Sequence[str]) -> int | None:
+    """What a usage error is to a monitor: its UNKNOWN."""
+    words = " ".join(arguments).replace("--format=", "--format ")
+    return 3 if "--format nagios" in words else None
+
+
 PARTS: tuple[Part, ...] = (
+    Part(
+        "health",
+        "qtops.cli.health",
+        "One fast pass over everything that must live.",
+        leaf=True,
+        usage_exit=_monitored,
+    ),
     Part("proof", "qtops.cli.proof", "Evidence, checked against the exchange."),
     Part(
         "run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True

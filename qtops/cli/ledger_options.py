@@ -55,20 +55,25 @@ def _takes_value(parameter: Any) -> bool:
     return parameter is not None and not getattr(parameter, "is_flag", False)
 
 
-def open_ledger(env: AppContext, root: Path | None) -> "Ledger":
+def ledger_root(env: AppContext, root: Path | None) -> Path:
     """`--root`, the setting, or the nearest directory above that has a ledger or a repository."""
-    from qtops.ledger.store import Ledger
-
     named = str(root or "") or env.settings().text("QTOPS_LEDGER_ROOT")
     if named:
         directory = env.host.cwd / Path(named).expanduser()
         if not directory.is_dir():
             raise UsageError(f"--root: {directory} is no directory")
-        return Ledger(directory)
+        return directory
     above = [env.host.cwd, *env.host.cwd.parents]
     marks = ("ledger/log.jsonl", ".git")
     found = (place for place in above if any((place / mark).exists() for mark in marks))
-    return Ledger(next(found, env.host.cwd))
+    return next(found, env.host.cwd)
+
+
+def open_ledger(env: AppContext, root: Path | None) -> "Ledger":
+    """The ledger of `ledger_root`."""
+    from qtops.ledger.store import Ledger
+
+    return Ledger(ledger_root(env, root))
 
 
 def policy_of(env: AppContext) -> "Policy":

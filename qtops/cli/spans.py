@@ -22,11 +22,6 @@ def parse_span(text: str, option: str) -> int:
 
 def span(ms: int) -> str:
     """A duration or an age, in the largest unit that keeps it exact enough to act on."""
-    ms = max(0, ms)
-    if ms < _SECOND:
-        return f"{ms} ms"
-    if ms < 2 * _MINUTE:
-        return f"{ms // _SECOND} s"
-    if ms < 2 * _HOUR:
-        return f"{ms // _MINUTE} min"
-    return f"{ms // _HOUR} h" if ms < 2 * _DAY else f"{ms // _DAY} d"
+    from qtops.contracts.codec import fmt_span
+
+    return fmt_span(ms)

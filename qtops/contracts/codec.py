@@ -18,6 +18,7 @@ _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
 _SECONDS_LIMIT = 100_000_000_000  # an epoch below this is in seconds (year 5138), above in ms
 _LAST_MS = 253_402_300_799_999  # the end of year 9999
+_SECOND_MS, _MINUTE_MS, _HOUR_MS, _DAY_MS = 1000, 60_000, 3_600_000, 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 E = TypeVar("E", bound=StrEnum)
@@ -68,6 +69,18 @@ def fmt_instant(ms: int) -> str:
     """UTC, RFC 3339 with milliseconds, for people and logs."""
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def fmt_span(ms: int) -> str:
+    """A duration or an age, in the largest unit that keeps it exact enough to act on."""
+    ms = max(0, ms)
+    if ms < _SECOND_MS:
+        return f"{ms} ms"
+    if ms < 2 * _MINUTE_MS:
+        return f"{ms // _SECOND_MS} s"
+    if ms < 2 * _HOUR_MS:
+        return f"{ms // _MINUTE_MS} min"
+    return f"{ms // _HOUR_MS} h" if ms < 2 * _DAY_MS else f"{ms // _DAY_MS} d"
 
 
 def canonical_json(value: Any) -> str:

@@ -1,0 +1,57 @@
+"""What `qtops health` reads of this machine: file systems, and failed units of systemd."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from qtops.contracts.vitals import DiskVitals
+from qtops.errors import HostError
+
+SYSTEMD_RUNS: Final = Path("/run/systemd/system")  # what sd_booted(3) looks at
+UNITS: Final = ("quantum-*", "qtops-*")
+_LIST_FAILED: Final = ("list-units", "--failed", "--plain", "--no-legend", "--no-pager", "--all")
+
+
+def disk_vitals(paths: Sequence[Path]) -> Sequence[DiskVitals]:
+    """Each file system the paths lie on once, as an ordinary user may fill it. Raises OSError."""
+    by_device = {path.stat().st_dev: path for path in reversed(paths)}
+    return [_vitals(by_device[device]) for device in reversed(by_device)]
+
+
+def _vitals(path: Path) -> DiskVitals:
+    numbers = os.statvfs(path)
+    inodes = _ratio(numbers.f_favail, numbers.f_files) if numbers.f_files else None
+    free = _ratio(numbers.f_bavail, numbers.f_blocks)
+    return DiskVitals(str(path), numbers.f_bavail * numbers.f_frsize, free, inodes)
+
+
+def _ratio(free: int, total: int) -> Decimal:
+    return round(Decimal(free) / max(1, total), 4)
+
+
+async def failed_units(program: str = "systemctl") -> Sequence[str]:
+    """Names of our units that have failed. HostError when systemctl cannot say."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *_LIST_FAILED,
+            *UNITS,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise HostError(f"{program}: {error.strerror}") from error
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        text = " ".join(err.decode(errors="replace").split())[:200]
+        raise HostError(f"{program} ended with {process.returncode}: {text}")
+    return [line.split()[0] for line in out.decode(errors="replace").splitlines() if line.split()]
