@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qtops.cli import audit_streams
 from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from qtops.audits.permits import PermitAudit, SourceTally
 
 app = command_group()
+audit_streams.register(app)
 
 SCHEMA = "qtops.audit.permits/v1"
 _SHORT = {"governor": "governor", "p26_portfolio_gate": "p26", "p33_position_gate": "p33"}
