@@ -172,7 +172,7 @@ def _dead(state: GroupState) -> Finding:
     dead = state.dead
     held = sum(consumer.pending for consumer in dead)
     quietest_s = max(consumer.idle_ms for consumer in dead) // 1000
-    what = f"{len(dead):,} dead consumers hold {held:,} entries, silent for up to {quietest_s:,} s"
+    what = f"dead consumers: {len(dead):,}, holding {held:,}, silent for up to {quietest_s:,} s"
     if state.is_attended:
         meaning = "delivered to readers that are gone; a live one has to claim them"
         return _finding(state, Severity.P2, "dead_consumers", what, meaning)

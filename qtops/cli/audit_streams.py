@@ -6,7 +6,7 @@ import typer
 
 from qtops.cli.context import AppContext, current
 from qtops.cli.output import CommandResult, emit
-from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
+from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted, counted
 from qtops.cli.spans import parse_span, span
 from qtops.errors import ExitCode
 
@@ -88,11 +88,11 @@ async def _wait(env: AppContext, wait_s: float, source: "StreamSource") -> None:
 
 
 def _summary(found: "StreamAudit") -> str:
-    size = f"{len(found.streams):,} streams, {len(found.groups):,} groups"
-    lost = f", at least {found.lost:,} entries lost unread" if found.lost else ""
+    size = f"{counted(len(found.streams), 'stream')}, {counted(len(found.groups), 'group')}"
     if not found.faults:
         return f"{size}, no fault"
-    return f"{len(found.faults):,} faults in {size}{lost}"
+    lost = f", at least {found.lost:,} entries lost unread" if found.lost else ""
+    return f"{counted(len(found.faults), 'fault')} in {size}{lost}"
 
 
 def _print_table(out: Printer, found: "StreamAudit", names: "Names") -> None:
