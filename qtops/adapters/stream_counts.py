@@ -62,16 +62,20 @@ class StreamCounts:
         return [EntryId.parse(entry["message_id"]) for entry in page]
 
     async def _gone(self, group: bytes, ids: list[EntryId]) -> int:
-        first = self._stream.first_id
-        within = [entry_id for entry_id in ids if first is not None and entry_id >= first]
+        first, deleted = self._stream.first_id, self._stream.last_deleted
+        if first is None:
+            return len(ids)
+        held_or_deleted = [entry_id for entry_id in ids if entry_id >= first]
+        # Trimming cuts the head; in the middle only a deletion leaves a hole.
+        doubtful = [i for i in held_or_deleted if deleted is None or i <= deleted]
         absent = [
             entry_id
-            for entry_id, found in zip(within, await self._held(within), strict=True)
+            for entry_id, found in zip(doubtful, await self._held(doubtful), strict=True)
             if not found
         ]
         # Absent now and pending afterwards: not one that was acknowledged between the two looks.
         still_pending = await self._still_pending(group, absent)
-        return len(ids) - len(within) + still_pending
+        return len(ids) - len(held_or_deleted) + still_pending
 
     async def _held(self, ids: list[EntryId]) -> list[Any]:
         pipe = self._link.client.pipeline(transaction=False)

@@ -91,14 +91,15 @@ class RedisStreamReader:
 
 def _stream(key: bytes, info: Any) -> StreamReading:
     first = info["first-entry"]
-    added = info.get("entries-added")  # Redis 7 and later
+    # Redis 7 and later say these two.
+    added, deleted = info.get("entries-added"), info.get("max-deleted-entry-id")
     return StreamReading(
         _text(key),
         length=int(info["length"]),
         first_id=EntryId.parse(first[0]) if first else None,
         last_id=EntryId.parse(info["last-generated-id"]),
         entries_added=None if added is None else int(added),
-        last_deleted=EntryId.parse(info.get("max-deleted-entry-id", b"0-0")),
+        last_deleted=None if deleted is None else EntryId.parse(deleted),
     )
 
 

@@ -76,8 +76,8 @@ class GroupState:
             return self.spec.maxlen
         stream = self.stream
         is_trimmed = (stream.entries_added or 0) > stream.length
-        has_deletions = stream.last_deleted.ms > 0  # then a short stream is a drained one
-        return stream.length if is_trimmed and not has_deletions else None
+        # Where entries are deleted one by one, a short stream is a drained one.
+        return stream.length if is_trimmed and not stream.has_deletions else None
 
     @property
     def unread_at_most(self) -> int:
@@ -130,7 +130,7 @@ def _lost(state: GroupState) -> Iterator[Finding]:
         what += f" (lag {group.lag:,}, held {stream.length:,})"
     if state.lost_since:
         what += f", {state.lost_since:,} of them while we looked"
-    deleted = " Some may have been deleted on purpose (XDEL)." if stream.last_deleted.ms else ""
+    deleted = " Some may have been deleted on purpose (XDEL)." if stream.has_deletions else ""
     if state.lost_since or is_losing(stream, group):
         meaning = "trimmed before delivery, and the next trim cuts unread entries again."
         yield _finding(state, Severity.P0, "losing_unread", what, meaning + deleted)

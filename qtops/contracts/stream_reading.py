@@ -77,6 +77,7 @@ class GroupReading:
 class StreamReading:
     """One stream. `first_id` is None when it holds nothing; `last_id` was its newest ever.
 
+    `last_deleted` is the greatest id ever deleted one by one, None if the server does not say;
     `kind` is the key's type: anything but `stream` has no figures.
     """
 
@@ -85,9 +86,14 @@ class StreamReading:
     first_id: EntryId | None = None
     last_id: EntryId = START
     entries_added: int | None = None
-    last_deleted: EntryId = START
+    last_deleted: EntryId | None = START
     groups: tuple[GroupReading, ...] = ()
     kind: str = "stream"
+
+    @property
+    def has_deletions(self) -> bool:
+        """Whether entries may have gone from its middle (XDEL), not only by trimming its head."""
+        return self.last_deleted != START
 
 
 @dataclass(frozen=True, slots=True)
