@@ -12,15 +12,22 @@ PAGE = 1000
 _SPECIAL = b"\\*?[]^"
 
 
-async def scan_pages(link: RedisLink, prefix: str) -> AsyncGenerator[list[bytes], None]:
-    """Every key that starts with `prefix`, once, from every node. A page may be empty."""
+async def scan_pages(
+    link: RedisLink, prefix: str, kind: str | None = None
+) -> AsyncGenerator[list[bytes], None]:
+    """Every key that starts with `prefix`, of any or one `kind`, once, from every node.
+
+    A page may be empty.
+    """
     seen: set[bytes] = set()  # SCAN may return a key twice
     pattern = _literally(prefix.encode()) + b"*"
     for node in await _nodes(link):
         cursor = 0
         while True:
             with link.guard():
-                reply: Any = await link.client.scan(cursor, match=pattern, count=PAGE, **node)
+                reply: Any = await link.client.scan(
+                    cursor, match=pattern, count=PAGE, _type=kind, **node
+                )
             found, keys = reply
             fresh = [key for key in keys if key not in seen]
             seen.update(fresh)

@@ -169,12 +169,16 @@ class Budget:
         self._deadline = clock.monotonic_ms() + limit_ms
         self.cut: set[str] = set()
 
+    @property
+    def is_spent(self) -> bool:
+        return self._clock.monotonic_ms() >= self._deadline
+
     async def spend_on(self, pages: AsyncGenerator[P, None], figure: str) -> AsyncIterator[P]:
         """The first page, and more while there is time; else `figure` is cut short."""
         is_first = True
         async with aclosing(pages):
             async for page in pages:
-                if not is_first and self._clock.monotonic_ms() >= self._deadline:
+                if not is_first and self.is_spent:
                     self.cut.add(figure)
                     return
                 is_first = False

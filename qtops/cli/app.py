@@ -89,7 +89,7 @@ PARTS: tuple[Part, ...] = (
     Part(
         "run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True
     ),
-    Part("audit", "qtops.cli.audit", "Checks that only read: the permit sources."),
+    Part("audit", "qtops.cli.audit", "Checks that only read: permit sources, streams."),
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("rollback", "qtops.cli.rollback", "Back to the safe state, and back from there."),

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qtops.cli import audit_streams
 from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
-from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
+from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted, counted
 from qtops.cli.spans import parse_span, span
 from qtops.errors import ExitCode
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from qtops.audits.permits import PermitAudit, SourceTally
 
 app = command_group()
+audit_streams.register(app)
 
 SCHEMA = "qtops.audit.permits/v1"
 _SHORT = {"governor": "governor", "p26_portfolio_gate": "p26", "p33_position_gate": "p33"}
@@ -164,11 +166,11 @@ def _print_findings(out: Printer, found: "PermitAudit") -> None:
     for tally in found.sources.values():
         _print_source_findings(out, tally, found)
     if found.unclassified:
-        keys = _counted(len(found.unclassified), "key")
+        keys = counted(len(found.unclassified), "key")
         example = found.unclassified[0]
         out.finding(Mark.WARN, f"{keys} under the permit prefix that no gate writes: {example}")
     if found.undecodable_decisions:
-        decisions = _counted(found.undecodable_decisions, "decision")
+        decisions = counted(found.undecodable_decisions, "decision")
         out.finding(Mark.WARN, f"{decisions} could not be decoded")
     if found.partial:
         figures = ", ".join(found.partial)
@@ -178,7 +180,7 @@ def _print_findings(out: Printer, found: "PermitAudit") -> None:
 def _print_source_findings(out: Printer, tally: "SourceTally", found: "PermitAudit") -> None:
     label, service = _LABELS[tally.gate.value], _service(tally)
     if not tally.is_active and found.status == "degraded":
-        plans = _counted(found.plans, "plan") if found.plans else "no plan"
+        plans = counted(found.plans, "plan") if found.plans else "no plan"
         text = f"{label}: no permit, no decision, {plans} in the window"
         out.finding(Mark.FAIL, text, _next(tally, found))
     elif not tally.is_alive:
@@ -187,7 +189,7 @@ def _print_source_findings(out: Printer, tally: "SourceTally", found: "PermitAud
         out.finding(Mark.WARN, f"{label}: its heartbeat never expires and proves nothing")
     for keys, what in ((tally.no_expiry, "without expiry"), (tally.unreadable, "unreadable")):
         if keys:
-            text = f"{_counted(len(keys), 'permit')} {what}: {keys[0]}"
+            text = f"{counted(len(keys), 'permit')} {what}: {keys[0]}"
             out.finding(Mark.WARN, text, _trail_command(_plan_of(keys[0], tally)))
 
 
@@ -207,10 +209,6 @@ def _service(tally: "SourceTally") -> str:
 def _plan_of(key: str, tally: "SourceTally") -> str:
     """The plan a permit's key is for; the governor's old prefix is none of its id."""
     return key.removeprefix(tally.pattern.removesuffix("*")).removeprefix("p32:")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _trail_command(plan_id: str) -> str:

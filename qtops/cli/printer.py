@@ -226,6 +226,11 @@ class Printer:
             self._write(line)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 key`, `1,200 keys`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def visible(text: str) -> str:
     """Control characters, which data from outside may carry, spelled out instead of obeyed."""
     if text.isprintable():

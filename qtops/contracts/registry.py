@@ -397,7 +397,11 @@ class Names:
     namespace: str
 
     def stream(self, stream: Stream) -> str:
-        return f"{self.namespace}:stream:{stream.value.name}"
+        return f"{self.stream_prefix()}{stream.value.name}"
+
+    def stream_prefix(self) -> str:
+        """What the name of every stream, declared or not, starts with."""
+        return f"{self.namespace}:stream:"
 
     def key(self, key: Key, **parts: str) -> str:
         """The full key. A missing part raises KeyError: a template is never half filled."""

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from qtops.adapters.control_store import RedisControlStore
 from qtops.adapters.permit_scan import RedisPermitScan
 from qtops.adapters.result_scan import RedisResultScan
-from qtops.ports import ControlStore, PermitSource, ResultSource
+from qtops.adapters.stream_reader import RedisStreamReader
+from qtops.ports import ControlStore, PermitSource, ResultSource, StreamSource
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
 
@@ -17,6 +18,16 @@ async def permit_source(settings: Settings) -> AsyncIterator[PermitSource]:
     link = open_link(settings, "reader")
     try:
         yield RedisPermitScan(link)
+    finally:
+        await link.aclose()
+
+
+@asynccontextmanager
+async def stream_source(settings: Settings) -> AsyncIterator[StreamSource]:
+    """Streams, their groups and consumers; reads only."""
+    link = open_link(settings, "reader")
+    try:
+        yield RedisStreamReader(link)
     finally:
         await link.aclose()
 

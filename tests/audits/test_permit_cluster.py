@@ -11,7 +11,9 @@ import redis
 from qtops.adapters.control_store import RedisControlStore
 from qtops.adapters.link import RedisLink
 from qtops.adapters.permit_scan import RedisPermitScan
+from qtops.adapters.stream_reader import RedisStreamReader
 from qtops.audits.permits import Budget, audit_permits
+from qtops.audits.streams import judge, read_streams
 from qtops.contracts.vocabulary import TradingState
 
 REDIS = shutil.which("redis-server")
@@ -83,6 +85,20 @@ async def test_permits_on_every_node_are_counted(cluster, clock):
     found = await audit_permits(source, Budget(clock), window_ms=1000, sample=1)
     assert [s.count for s in found.sources.values()] == [0, 300, 1]
     assert [s.allow for s in found.sources.values()] == [0, 300, 1]
+    await link.aclose()
+
+
+async def test_streams_on_every_node_are_read(cluster, clock):
+    link = RedisLink.to(cluster, "quantum", purpose="reader")
+    names = [f"quantum:stream:s{n}" for n in range(20)]
+    for name in names:
+        await link.client.xadd(name, {"a": 1})
+        await link.client.xgroup_create(name, "g", "0")
+        await link.client.xreadgroup("g", "c", {name: ">"})
+    source = RedisStreamReader(link)
+    found = judge(await read_streams(source, Budget(clock)), None, source.names)
+    assert sorted(state.stream.name for state in found.streams) == sorted(names)
+    assert {(state.group.pending, state.loss.unknown) for state in found.groups} == {(1, "")}
     await link.aclose()
 
 
