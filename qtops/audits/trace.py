@@ -119,6 +119,6 @@ def verdict_of(life: Life) -> str:
     }
     if stop is not None:
         who = _ANSWERING.get(stop.name, stop.name)
-        words[Outcome.REFUSED] = f"refused by {who}: {stop.detail}"
+        words[Outcome.REFUSED] = f"refused by {who}: {stop.reason}"
         words[Outcome.LOST] = f"lost at {stop.name}: {stop.detail}"
     return words[life.outcome]

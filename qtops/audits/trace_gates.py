@@ -10,11 +10,14 @@ from qtops.audits.trace_hops import (
     HopState,
     absent,
     asks_no_order,
+    refusal,
 )
 from qtops.audits.trace_records import Records
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.registry import GATE_SERVICES, Stream
-from qtops.contracts.vocabulary import Lane
+from qtops.contracts.vocabulary import DenyReason, Lane
+
+UNDECODABLE: Final = DenyReason.UNDECODABLE_PLAN.value
 
 
 def intent_hop(records: Records) -> Hop:
@@ -40,8 +43,7 @@ def plan_hop(records: Records) -> Hop:
     letter = records.letters[0] if records.letters else None
     if entry.plan is None:
         buried = "in the dead letters" if letter else "not in the dead letters"
-        detail = f"undecodable_plan: {entry.fault}; {buried}"
-        return Hop("plan", HopState.SEEN, detail, at_us, refused=True, breaks=True)
+        return refusal("plan", UNDECODABLE, f"{entry.fault}; {buried}", at_us)
     if letter is not None or len({e.plan.digest for e in records.plans if e.plan}) > 1:
         why = f"{letter.reason}: {letter.message}" if letter else "entries that differ"
         detail = f"{len(records.plans)} entries under this id; {why}"
@@ -65,8 +67,7 @@ def gate_hop(records: Records, trail: GateTrail) -> Hop:
     if problem := _permit_disagrees(trail, said[-1]):
         return Hop(name, HopState.CONTRADICTORY, problem, at_us, breaks=True)
     if not record.allow:
-        detail = f"{record.reason} {record.detail}".strip()
-        return Hop(name, HopState.SEEN, detail, at_us, refused=True, breaks=True)
+        return refusal(name, record.reason, record.detail, at_us)
     allowed = f"allowed up to {record.quantity:f}" if record.quantity is not None else "allowed"
     return Hop(name, HopState.SEEN, allowed, at_us)
 
@@ -109,7 +110,7 @@ def permits_hop(records: Records, gates: Sequence[Hop]) -> Hop:
     if Fate.UNREADABLE in by_fate:
         return Hop("permits", HopState.CONTRADICTORY, where, breaks=True)
     if asks_no_order(records) or Fate.REFUSED in by_fate:
-        return Hop("permits", HopState.NOT_REACHED, where)
+        return Hop("permits", HopState.NOT_REACHED, where if Fate.REFUSED in by_fate else "")
     if Fate.SILENT in by_fate:
         is_unknown = any(hop.state is HopState.UNKNOWN for hop in gates)
         why = "expired or never issued" if is_unknown else "never issued"

@@ -32,15 +32,24 @@ class HopState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One hop. Times are the Redis server's µs; `latency_us` from what it waited for."""
+    """One hop. Times are the Redis server's µs; `latency_us` from what it waited for.
+
+    `reason` is the code of a refusal, `detail` what else is known.
+    """
 
     name: str
     state: HopState
     detail: str = ""
     at_us: int | None = None
+    reason: str = ""
     refused: bool = False
     breaks: bool = False
     latency_us: int | None = None
+
+    @property
+    def words(self) -> str:
+        """Reason and detail."""
+        return ": ".join(filter(None, (self.reason, self.detail)))
 
 
 def age_ms(records: Records) -> int | None:
@@ -90,3 +99,8 @@ def absent(records: Records, stream: Stream, missing: str) -> tuple[HopState, st
     if is_young(records):
         return HopState.UNKNOWN, f"not yet; the plan is {age_ms(records)} ms old"
     return HopState.MISSING, missing
+
+
+def refusal(name: str, reason: str, detail: str, at_us: int | None) -> Hop:
+    """A hop that answered no; the plan ends there."""
+    return Hop(name, HopState.SEEN, detail, at_us, reason, refused=True, breaks=True)

@@ -13,6 +13,7 @@ from qtops.audits.trace_hops import (
     asks_no_order,
     executed,
     hop_us,
+    refusal,
 )
 from qtops.audits.trace_records import Records
 from qtops.contracts.claim import ClaimState
@@ -54,8 +55,9 @@ def order_hop(records: Records) -> Hop:
     if not admitted(records) and not _claim_may_be_gone(records):
         detail += ", though nobody admitted the plan"
         return Hop("order", HopState.CONTRADICTORY, detail, at_us, breaks=True)
-    died = order.is_final and not order.executed_quantity
-    return Hop("order", HopState.SEEN, detail, at_us, refused=died, breaks=died)
+    if order.is_final and not order.executed_quantity:
+        return refusal("order", order.status, f"{order.order_id}, nothing filled", at_us)
+    return Hop("order", HopState.SEEN, detail, at_us)
 
 
 def _claim_may_be_gone(records: Records) -> bool:
@@ -104,8 +106,7 @@ def result_hop(records: Records) -> Hop:
     if problem := _disputed(records, result):
         return Hop("result", HopState.CONTRADICTORY, problem, at_us, breaks=True)
     if not result.executed:
-        reason = result.error or "not executed, no reason given"
-        return Hop("result", HopState.SEEN, reason, at_us, refused=True, breaks=True)
+        return refusal("result", result.error or "not executed, no reason given", "", at_us)
     detail = f"executed, {result.filled_quantity:f} filled, order {result.order_id}"
     return Hop("result", HopState.SEEN, detail, at_us)
 

@@ -226,6 +226,7 @@ def _life_payload(life: "Life") -> dict[str, Any]:
                 "at_us": hop.at_us,
                 "since_plan_us": life.since_plan_us(hop),
                 "latency_us": hop.latency_us,
+                "reason": hop.reason,
                 "detail": hop.detail,
             }
             for hop in life.hops

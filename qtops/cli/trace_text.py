@@ -82,7 +82,12 @@ def _timed(life: "Life", words: str) -> str:
     name = "result" if life.outcome == "filled" else getattr(life.first_break, "name", "plan")
     since_us = life.since_plan_us(life.hop(name))
     is_timed = since_us is not None and name != "plan"
-    return f"{words} after {_latency(since_us)}" if is_timed else words
+    words = f"{words} after {_latency(since_us)}" if is_timed else words
+    said, stop = life.hop("result").reason, life.first_break
+    if life.outcome != "refused" or stop is None or not said:
+        return words
+    is_same = said.startswith(stop.reason) or said.endswith(stop.reason)
+    return words if is_same else f"{words}; the executor said {said}"
 
 
 def _latency(us: int | None) -> str | None:
@@ -94,7 +99,7 @@ def _latency(us: int | None) -> str | None:
 def _hop_row(life: "Life", hop: "Hop") -> list[Cell]:
     state = Tinted("refused", Mark.FAIL) if hop.refused else Tinted(hop.state, _STATES[hop.state])
     since = None if hop.name == "plan" else _latency(life.since_plan_us(hop))
-    return [hop.name, state, since, _latency(hop.latency_us), hop.detail or None]
+    return [hop.name, state, since, _latency(hop.latency_us), hop.words or None]
 
 
 def _next(life: "Life") -> str:
@@ -104,8 +109,10 @@ def _next(life: "Life") -> str:
         return ""
     if "no heartbeat" in stop.detail and stop.name in _SERVICES:
         return f"qtops run {_SERVICES[stop.name]}"
-    if stop.refused and stop.detail.startswith(_KILL_REASONS):
+    if stop.reason.startswith(_KILL_REASONS):
         return "qtops kill status"
+    if stop.refused and stop.name in {"plan", "result"}:
+        return "qtops trace --why-no-trade --since 1h"
     if stop.state == "contradictory" and stop.name in {"order", "fills", "result"}:
         return f"qtops proof order-id --plan-id {shlex.quote(life.plan_id)}"
     return f"qtops audit permits --plan-id {shlex.quote(life.plan_id)}"

@@ -1,4 +1,4 @@
-"""`qtops trace` on a whole system: real Redis, the sandbox exchange over HTTP, the real services."""
+"""`qtops trace` on a whole system: real Redis, the sandbox exchange, the real services."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from qtops.contracts.decision import DecisionRecord
-from qtops.contracts.registry import Key, Service, Stream
+from qtops.contracts.registry import Service, Stream
 from qtops.sandbox.redis_server import EmbeddedRedis
 from tests.services.conftest import EVERYTHING, close_plan, running_system
 
@@ -74,7 +74,7 @@ async def test_a_refused_exit_names_the_gate_and_its_reason(system, trace):
     run = await trace("p1")
     lines = run.out.splitlines()
     assert run.code == 0
-    assert lines[0].startswith("✗ refused by position gate: no_position")
+    assert lines[0].startswith("✗ refused by position gate: no_position after ")
     assert lines[0].endswith(" ms")
     assert lines[-1] == "    qtops audit permits --plan-id p1"
     document = (await trace("p1", "--json")).document
@@ -82,7 +82,7 @@ async def test_a_refused_exit_names_the_gate_and_its_reason(system, trace):
     found = states(document)
     reached = {"permits", "admission", "order", "fills", "book"}
     assert {found[name] for name in reached} == {"not reached"}
-    assert hop(document, "result")["detail"] == "p33_permit_denied:no_position"
+    assert hop(document, "result")["reason"] == "p33_permit_denied:no_position"
 
 
 async def test_a_plan_that_nobody_decided_names_the_dead_gates(system, trace):
@@ -95,7 +95,7 @@ async def test_a_plan_that_nobody_decided_names_the_dead_gates(system, trace):
     assert run.code == 0
     young = states(run.document)
     assert {young[gate] for gate in GATES} == {"unknown"}
-    assert hop(run.document, "result")["detail"].startswith("permit_missing:governor,p26,p33")
+    assert hop(run.document, "result")["reason"].startswith("permit_missing:governor,p26,p33")
     why = (await trace("--why-no-trade", "--json")).document
     [row] = why["refusals"]
     assert (row["gate"], row["reason"]) == ("executor", "permit_missing:governor,p26,p33")
@@ -108,9 +108,9 @@ async def test_an_undecodable_plan_ends_at_the_decoder_with_its_dead_letter(syst
     await system.result("p1")
     document = (await trace("p1", "--json")).document
     assert (document["status"], document["plans"][0]["first_break"]) == ("refused", "plan")
-    detail = hop(document, "plan")["detail"]
-    assert detail.startswith("undecodable_plan: qty: 'ten'")
-    assert detail.endswith("in the dead letters")
+    plan = hop(document, "plan")
+    assert plan["reason"] == "undecodable_plan"
+    assert plan["detail"] == "qty: 'ten' is not a number; in the dead letters"
     assert {states(document)[gate] for gate in GATES} == {"not reached"}
 
 
