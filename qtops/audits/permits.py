@@ -9,7 +9,7 @@ An idle system has no permits (they live a minute), so their absence alone prove
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
@@ -173,7 +173,9 @@ class Budget:
     def is_spent(self) -> bool:
         return self._clock.monotonic_ms() >= self._deadline
 
-    async def spend_on(self, pages: AsyncGenerator[P, None], figure: str) -> AsyncIterator[P]:
+    async def spend_on(
+        self, pages: AsyncGenerator[P, None], figure: str
+    ) -> AsyncGenerator[P, None]:
         """The first page, and more while there is time; else `figure` is cut short."""
         is_first = True
         async with aclosing(pages):

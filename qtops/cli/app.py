@@ -90,6 +90,7 @@ PARTS: tuple[Part, ...] = (
         "run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True
     ),
     Part("audit", "qtops.cli.audit", "Checks that only read: permit sources, streams."),
+    Part("trace", "qtops.cli.trace", "Why there was a trade, or none: hop by hop.", leaf=True),
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("rollback", "qtops.cli.rollback", "Back to the safe state, and back from there."),

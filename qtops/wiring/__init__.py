@@ -33,7 +33,7 @@ def open_venue(settings: Settings, link: RedisLink | None = None) -> "BinanceVen
     from qtops.adapters.binance.client import BinanceVenue
     from qtops.adapters.binance.settings import VenueSettings
 
-    kind = "BINANCE_TESTNET_API" if settings.boolean("BINANCE_USE_TESTNET") else "BINANCE_API"
+    kind = _key_kind(settings)
     venue = VenueSettings(
         base_url=settings.text("QTOPS_EXCHANGE_URL"),
         api_key=settings.secret(f"{kind}_KEY").reveal(),
@@ -44,6 +44,15 @@ def open_venue(settings: Settings, link: RedisLink | None = None) -> "BinanceVen
 
     ledger = RedisRateLedger(link, venue.api_key) if link is not None else None
     return BinanceVenue(venue, SystemClock(), ledger)
+
+
+def _key_kind(settings: Settings) -> str:
+    return "BINANCE_TESTNET_API" if settings.boolean("BINANCE_USE_TESTNET") else "BINANCE_API"
+
+
+def has_exchange_key(settings: Settings) -> bool:
+    """Whether a key is configured for the kind of venue that the settings name."""
+    return bool(settings.secret(f"{_key_kind(settings)}_KEY"))
 
 
 async def arm_sandbox(settings: Settings) -> None:

@@ -7,9 +7,10 @@ from qtops.adapters.control_store import RedisControlStore
 from qtops.adapters.permit_scan import RedisPermitScan
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
-from qtops.ports import ControlStore, PermitSource, ResultSource, StreamSource
+from qtops.adapters.trace_reader import RedisTraceReader
+from qtops.ports import ControlStore, PermitSource, ResultSource, StreamSource, Venue
 from qtops.settings.model import Settings
-from qtops.wiring import open_link
+from qtops.wiring import open_link, open_venue
 
 
 @asynccontextmanager
@@ -50,3 +51,23 @@ async def control_store(settings: Settings) -> AsyncIterator[ControlStore]:
         yield RedisControlStore(link)
     finally:
         await link.aclose()
+
+
+@asynccontextmanager
+async def trace_source(settings: Settings) -> AsyncIterator[RedisTraceReader]:
+    """Everything that a trace joins; reads only."""
+    link = open_link(settings, "reader")
+    try:
+        yield RedisTraceReader(link)
+    finally:
+        await link.aclose()
+
+
+@asynccontextmanager
+async def exchange_reader(settings: Settings) -> AsyncIterator[Venue]:
+    """The exchange without the shared request budget, which would be written to."""
+    venue = open_venue(settings)
+    try:
+        yield venue
+    finally:
+        await venue.aclose()
