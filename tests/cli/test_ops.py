@@ -241,6 +241,19 @@ def test_an_id_is_reserved_from_the_beginning(ops):
     assert "belongs to an operation that has not ended" in run.err
 
 
+def test_an_operation_that_ends_in_a_later_month_leaves_the_views_intact(ops):
+    ops.begin()
+    ops.begin()
+    declared = ["--operation", "x", "--objective", "o", "--risk-class", "READ_ONLY"]
+    append = ["ledger", "append", *declared, "--blast-radius", "b", "--changes-summary", "c"]
+    for number in (1, 2):
+        name = f"OPS-2026-02-01-00{number}"
+        assert ops.shell(*append, "--operation-id", name).code == 0
+        assert ops("end", f"OPS-2026-01-27-00{3 - number}").code == 2
+        run = ops.shell("ledger", "verify")
+        assert run.code == 0, run.out
+
+
 def test_open_operations_are_listed_as_obligations(ops):
     assert ops.shell("ledger", "list", "--open").out == "✓ 0 open\n"
     ops.begin("--by", "anna")
