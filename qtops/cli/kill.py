@@ -59,7 +59,8 @@ def on(
     """
     if not flatten:
         if yes or ledger or timeout != "30s":
-            raise UsageError("--yes, --timeout and --ledger go with --flatten")
+            hint = "qtops kill on, or qtops kill on --flatten --yes"
+            raise UsageError("--yes, --timeout and --ledger go with --flatten", hint=hint)
         _change("HALTED", reason, by, dry_run=dry_run)
         return
     import asyncio
