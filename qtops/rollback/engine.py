@@ -38,7 +38,7 @@ async def take_back(journal: Journal, journals: Journals, hands: Hands) -> list[
     """
     journal.state = State.UNDOING
     journals.write(journal)
-    faults = []
+    faults: list[str] = []
     for index in _to_undo(journal):
         step = journal.steps[index]
         if faults and isinstance(step, Restart):
