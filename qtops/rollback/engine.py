@@ -33,13 +33,16 @@ async def carry_out(journal: Journal, journals: Journals, hands: Hands) -> None:
 async def take_back(journal: Journal, journals: Journals, hands: Hands) -> list[str]:
     """Undo what was started, last first, services at the end; what could not be undone is said.
 
-    With such a fault the journal stays unfinished, and the next call tries the rest again.
+    With such a fault the journal stays unfinished, and the next call tries the rest again; a
+    service is restarted only once all that it may read is as before.
     """
     journal.state = State.UNDOING
     journals.write(journal)
-    faults = []
+    faults: list[str] = []
     for index in _to_undo(journal):
         step = journal.steps[index]
+        if faults and isinstance(step, Restart):
+            continue
         try:
             await step.undo(hands)
         except (QtopsError, OSError) as error:

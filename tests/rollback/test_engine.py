@@ -199,7 +199,11 @@ async def test_undo_does_not_overwrite_a_later_edit_and_says_so(plant):
     assert "changed since" in fault
     assert plant.env_file.read_bytes() == AFTER + b"NEW=1\r\n"
     assert plant.db.get(LANE) == b"1"
-    assert plant.journals.open().rollback_id == journal.rollback_id
+    assert plant.lives == ["bridge"]
+    plant.env_file.write_bytes(AFTER)
+    assert await plant.back(plant.journals.open()) == []
+    assert plant.is_as_before()
+    assert plant.lives == ["bridge", "extra"]
 
 
 async def test_undo_does_not_reopen_a_lane_that_would_be_closed_by_now(plant):
