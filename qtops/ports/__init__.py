@@ -1,0 +1,32 @@
+"""What services, audits and proofs need from the outside, as protocols; adapters implement them."""
+
+from qtops.ports.control import ControlReading, ControlStore, SendingOrder
+from qtops.ports.gates import GateStore, Issue, SnapshotStore
+from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
+from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
+from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry, StreamSource
+from qtops.ports.venue import Clock, Venue
+
+__all__ = [
+    "AdmissionReading",
+    "ClaimReading",
+    "Clock",
+    "ControlReading",
+    "ControlStore",
+    "DecisionFeed",
+    "Delivery",
+    "GateStore",
+    "Heartbeats",
+    "Inbox",
+    "Issue",
+    "PermitEntry",
+    "PermitSource",
+    "PlanStore",
+    "ResultSource",
+    "SendingOrder",
+    "Settlement",
+    "SnapshotStore",
+    "StreamEntry",
+    "StreamSource",
+    "Venue",
+]

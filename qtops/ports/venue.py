@@ -1,0 +1,70 @@
+"""The exchange and time, as services and proofs need them."""
+
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from qtops.contracts.venue import (
+    Filters,
+    OrderRequest,
+    VenueBalance,
+    VenueOrder,
+    VenuePosition,
+    VenueTrade,
+)
+
+
+class Clock(Protocol):
+    """Time, in UTC milliseconds, and monotonic milliseconds for durations."""
+
+    def now_ms(self) -> int: ...
+
+    def monotonic_ms(self) -> float: ...
+
+
+class Venue(Protocol):
+    """The exchange. Every method raises VenueError with what is known about the outcome."""
+
+    @property
+    def recv_window_ms(self) -> int: ...
+
+    def timestamp_ms(self) -> int:
+        """Our best estimate of the exchange's clock now; what the next request would carry."""
+        ...
+
+    async def account_mode(self) -> Literal["one_way", "hedge"]:
+        """How the account keeps positions; only one-way is supported."""
+        ...
+
+    async def sync_clock(self) -> int:
+        """Measure the exchange's clock; returns exchange minus local, in milliseconds."""
+        ...
+
+    async def filters(self) -> dict[str, Filters]:
+        """Trading rules of every symbol."""
+        ...
+
+    async def positions(self, symbol: str | None = None) -> list[VenuePosition]:
+        """Non-empty positions (all symbols in one call when `symbol` is None)."""
+        ...
+
+    async def mark_prices(self) -> dict[str, Decimal]: ...
+
+    async def closes(self, symbol: str, interval: str, limit: int) -> list[Decimal]:
+        """Closing prices of the newest `limit` klines, oldest first, the running one included."""
+        ...
+
+    async def balance(self) -> VenueBalance: ...
+
+    async def place_order(self, order: OrderRequest, timestamp_ms: int) -> VenueOrder:
+        """Send one order signed with `timestamp_ms`; after that plus recv_window it cannot land."""
+        ...
+
+    async def find_order(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """The order by our id, None when the exchange does not know it."""
+        ...
+
+    async def recent_orders(self, symbol: str, limit: int) -> list[VenueOrder]: ...
+
+    async def trades(self, symbol: str, order_id: str) -> list[VenueTrade]: ...
+
+    async def aclose(self) -> None: ...
