@@ -14,7 +14,6 @@ from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import Names, Service, Stream
 from qtops.contracts.result import Result
-from qtops.contracts.stream_reading import StreamReading
 from qtops.contracts.venue import (
     Filters,
     OrderRequest,
@@ -326,23 +325,6 @@ class PermitSource(Protocol):
 
     async def claim(self, plan_id: bytes) -> Mapping[bytes, bytes]:
         """The executor's claim on the plan as stored; empty when there is none."""
-        ...
-
-
-class StreamSource(Protocol):
-    """What an audit of streams reads. It never changes a group's position."""
-
-    @property
-    def names(self) -> Names: ...
-
-    async def now_ms(self) -> int: ...
-
-    def stream_keys(self) -> AsyncGenerator[Sequence[bytes], None]:
-        """Every stream under the namespace, in pages."""
-        ...
-
-    async def read(self, key: bytes) -> StreamReading | None:
-        """The stream and its groups; None when there is no such key."""
         ...
 
 

@@ -7,7 +7,8 @@ from qtops.adapters.control_store import RedisControlStore
 from qtops.adapters.permit_scan import RedisPermitScan
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
-from qtops.ports import ControlStore, PermitSource, ResultSource, StreamSource
+from qtops.audits.streams import StreamSource
+from qtops.ports import ControlStore, PermitSource, ResultSource
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
 

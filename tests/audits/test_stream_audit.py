@@ -4,7 +4,7 @@ import pytest
 
 from qtops.adapters.stream_reader import RedisStreamReader
 from qtops.audits.permits import Budget
-from qtops.audits.streams import judge, read_streams
+from qtops.audits.streams import Registry, judge, read_streams
 from qtops.contracts.registry import Names
 
 INTENTS = "quantum:stream:trade.intent"
@@ -21,7 +21,7 @@ def streams(link):
 def audit(streams, clock):
     async def run(earlier=None, source=streams):
         sample = await read_streams(source, Budget(clock))
-        return judge(sample, earlier, source.names)
+        return judge(sample, earlier, Registry(source.names, ()))
 
     return run
 
@@ -269,7 +269,7 @@ async def test_when_the_time_is_up_the_rest_is_named_and_not_called_absent(db, s
     seed(db)
     sample = await read_streams(streams, Budget(ticking(1_000), 500))
     assert f"stream {INTENTS}" in sample.partial
-    found = judge(sample, None, Names("quantum"))
+    found = judge(sample, None, Registry(Names("quantum"), ()))
     assert (found.streams, found.absent) == ((), ())
 
 
