@@ -132,6 +132,8 @@ def test_between_two_looks_a_group_that_stands_still_proves_its_loss_without_any
     moved = replace(after, last_delivered=EntryId(401, 0))
     assert lost_between(stream(), lost_count, later, moved) == 0
     assert lost_between(later, lost_count, stream(), after) == 0  # made anew: not comparable
+    anew = replace(later, last_id=EntryId(999, 0))
+    assert lost_between(stream(), lost_count, anew, after) == 0
 
 
 def test_a_loss_that_the_server_forgets_at_the_next_read_is_kept_from_the_first_look():
@@ -336,3 +338,12 @@ def test_an_entry_that_two_groups_lost_is_counted_once():
     both = audit(cut, group(unread=Count(100)), group(300, name="b", unread=Count(100)))
     assert [state.lost for state in both.groups] == [500, 600]
     assert both.lost == 600
+
+
+def test_what_is_said_once_is_not_said_again_in_other_words():
+    cut = stream(length=90_000, first_id=EntryId(10_001, 0), last_id=EntryId(100_000, 0))
+    cut = replace(cut, entries_added=100_000)
+    losing = audit(cut, group(5_000, entries_read=5_000, lag=95_000, unread=Count(90_000)))
+    assert set(found(losing)) == {"losing_unread"}
+    bounded = audit(stream(), group(unread=Count(500, is_least=True)))
+    assert bounded.findings == ()
