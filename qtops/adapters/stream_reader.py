@@ -23,7 +23,7 @@ MOST_COUNTED: Final = 10_000  # unread and pending entries looked at, for each g
 
 
 class RedisStreamReader:
-    """Implements `qtops.ports.StreamSource`."""
+    """Implements `qtops.audits.streams.StreamSource`."""
 
     def __init__(self, link: RedisLink, most_counted: int = MOST_COUNTED) -> None:
         self._link = link

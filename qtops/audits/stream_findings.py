@@ -44,15 +44,24 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """One group, judged. `service` reads through it if the registry declares it."""
+    """One group, judged. `service` reads through it if the registry declares it.
+
+    `remedy` is the command that starts its reader, or shows who reads.
+    """
 
     stream: StreamReading
     group: GroupReading
     spec: StreamSpec | None
     service: Service | None
+    remedy: str
     loss: Loss
     flow: Flow | None = None
     lost_since: int = 0
+
+    @property
+    def lost(self) -> int:
+        """At least so many entries lost unread."""
+        return max(self.loss.least, self.lost_since)
 
     @property
     def dead(self) -> Sequence[ConsumerReading]:
@@ -101,7 +110,7 @@ def _finding(
     state: GroupState, severity: Severity, code: str, what: str, meaning: str, command: str = ""
 ) -> Finding:
     names = (state.stream.name, state.group.name)
-    return Finding(severity, code, *names, what, meaning, command or _attend(state))
+    return Finding(severity, code, *names, what, meaning, command or state.remedy)
 
 
 def _position(state: GroupState) -> Iterator[Finding]:
@@ -115,17 +124,16 @@ def _position(state: GroupState) -> Iterator[Finding]:
             f"{stream.last_id}",
             "it never reads again: every id it was waiting past is older than its position "
             "(the stream was made anew). Position 0 hands it all that is held",
-            _redis_cli("XGROUP", "SETID", stream.name, group.name, "0"),
+            redis_cli("XGROUP", "SETID", stream.name, group.name, "0"),
         )
 
 
 def _lost(state: GroupState) -> Iterator[Finding]:
     stream, group, loss = state.stream, state.group, state.loss
-    least = max(loss.least, state.lost_since)
-    if least == 0:
+    if state.lost == 0:
         return
     at_least = "at least " if loss.unknown else ""
-    what = f"{at_least}{least:,} entries lost unread"
+    what = f"{at_least}{state.lost:,} entries lost unread"
     if group.lag is not None:
         what += f" (lag {group.lag:,}, held {stream.length:,})"
     if state.lost_since:
@@ -202,7 +210,7 @@ def _readers(state: GroupState) -> Iterator[Finding]:
             "undeclared_group",
             "no declared service reads through this group",
             "someone reads this stream that the registry does not know, or did once",
-            _redis_cli("XINFO", "CONSUMERS", state.stream.name, group.name),
+            redis_cli("XINFO", "CONSUMERS", state.stream.name, group.name),
         )
 
 
@@ -252,15 +260,10 @@ def _unread(state: GroupState) -> str:
     return f"{'at least ' if unread.is_least else ''}{unread.number:,}"
 
 
-def _attend(state: GroupState) -> str:
-    if state.service is not None:
-        return f"qtops run {state.service.value}"
-    return _redis_cli("XINFO", "CONSUMERS", state.stream.name, state.group.name)
-
-
 def _look_at_pending(state: GroupState) -> str:
-    return _redis_cli("XPENDING", state.stream.name, state.group.name, "-", "+", "10")
+    return redis_cli("XPENDING", state.stream.name, state.group.name, "-", "+", "10")
 
 
-def _redis_cli(*words: str) -> str:
+def redis_cli(*words: str) -> str:
+    """A command of the server, to paste."""
     return shlex.join(("redis-cli", *words))

@@ -4,20 +4,65 @@ A stream or group that is declared and not there yet is no fault while nothing w
 declared group that is missing on a stream with entries is one.
 """
 
-import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from qtops.audits.permits import Budget, shown
-from qtops.audits.stream_findings import Finding, GroupState, Severity, group_findings
+from qtops.audits.stream_findings import (
+    Finding,
+    GroupState,
+    Severity,
+    group_findings,
+    redis_cli,
+)
 from qtops.audits.stream_loss import Loss, loss_of, lost_between
 from qtops.audits.stream_rates import flow_of
 from qtops.contracts.registry import Names, Service, Stream, StreamSpec
 from qtops.contracts.stream_reading import START, GroupReading, StreamReading, StreamSample
-from qtops.ports import StreamSource
 
+NO_STREAM: Final = ""  # a finding about several
 NO_GROUP: Final = ""
+
+
+class StreamSource(Protocol):
+    """What this audit reads. It never changes a group's position."""
+
+    @property
+    def names(self) -> Names: ...
+
+    async def now_ms(self) -> int:
+        """The server's clock."""
+        ...
+
+    def stream_keys(self) -> AsyncGenerator[Sequence[bytes], None]:
+        """Every stream under the namespace, in pages."""
+        ...
+
+    async def read(self, key: bytes) -> StreamReading | None:
+        """The stream and its groups; None when there is no such key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What is declared under one namespace, and which services `qtops run` can start."""
+
+    names: Names
+    runnable: Collection[Service]
+
+    @property
+    def specs(self) -> Mapping[str, StreamSpec]:
+        return {self.names.stream(stream): stream.value for stream in Stream}
+
+    def groups(self, spec: StreamSpec | None) -> Mapping[str, Service]:
+        """The declared groups of a stream and who reads through them."""
+        declared = spec.groups if spec else ()
+        return {g.name.format(namespace=self.names.namespace): g.service for g in declared}
+
+    def remedy(self, service: Service | None, otherwise: str) -> str:
+        """The command that starts the reader, if that is ours to do."""
+        return f"qtops run {service}" if service in self.runnable else otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +96,8 @@ class StreamAudit:
 
     @property
     def lost(self) -> int:
-        """Entries proved lost unread, over all groups."""
-        return sum(max(group.loss.least, group.lost_since) for group in self.groups)
+        """Entries that some group is proved to have lost; two groups may have lost the same."""
+        return sum(max((group.lost for group in state.groups), default=0) for state in self.streams)
 
 
 async def read_streams(source: StreamSource, budget: Budget) -> StreamSample:
@@ -81,18 +126,18 @@ def _lower_bounds(streams: Sequence[StreamReading]) -> Iterator[str]:
                 yield f"ghosts of {group.name} in {stream.name}"
 
 
-def judge(sample: StreamSample, earlier: StreamSample | None, names: Names) -> StreamAudit:
+def judge(sample: StreamSample, earlier: StreamSample | None, registry: Registry) -> StreamAudit:
     """What one look, or two of them some seconds apart, prove."""
-    specs = {names.stream(stream): stream.value for stream in Stream}
+    specs = registry.specs
     before = {stream.name: stream for stream in earlier.streams} if earlier else {}
     elapsed_ms = sample.now_ms - earlier.now_ms if earlier else 0
     states = tuple(
-        _state(stream, before.get(stream.name), specs.get(stream.name), names, elapsed_ms)
+        _state(stream, before.get(stream.name), specs.get(stream.name), registry, elapsed_ms)
         for stream in sample.streams
     )
     unseen = specs.keys() - {stream.name for stream in sample.streams}
     cut = {part.removeprefix("stream ") for part in sample.partial}
-    findings = [finding for state in states for finding in _stream_findings(state, names)]
+    findings = [finding for state in states for finding in _stream_findings(state, registry)]
     findings += _unproduced(states)
     return StreamAudit(
         sample.now_ms,
@@ -108,15 +153,16 @@ def _state(
     stream: StreamReading,
     then: StreamReading | None,
     spec: StreamSpec | None,
-    names: Names,
+    registry: Registry,
     elapsed_ms: int,
 ) -> StreamState:
-    declared = _declared(spec, names)
+    declared = registry.groups(spec)
     before = {group.name: group for group in then.groups} if then else {}
     states = []
     for group in stream.groups:
         service = declared.get(group.name)
-        state = GroupState(stream, group, spec, service, loss_of(stream, group))
+        remedy = registry.remedy(service, redis_cli("XINFO", "CONSUMERS", stream.name, group.name))
+        state = GroupState(stream, group, spec, service, remedy, loss_of(stream, group))
         if then is not None and group.name in before:
             state = _compared(state, then, before[group.name], elapsed_ms)
         states.append(state)
@@ -139,12 +185,7 @@ def _compared(
     )
 
 
-def _declared(spec: StreamSpec | None, names: Names) -> Mapping[str, Service]:
-    groups = spec.groups if spec else ()
-    return {group.name.format(namespace=names.namespace): group.service for group in groups}
-
-
-def _stream_findings(state: StreamState, names: Names) -> Iterator[Finding]:
+def _stream_findings(state: StreamState, registry: Registry) -> Iterator[Finding]:
     stream = state.stream
     if stream.kind != "stream":
         yield Finding(
@@ -154,28 +195,29 @@ def _stream_findings(state: StreamState, names: Names) -> Iterator[Finding]:
             NO_GROUP,
             f"the key is a {stream.kind}, not a stream",
             "every service that reads or writes it fails",
-            shlex.join(("redis-cli", "TYPE", stream.name)),
+            redis_cli("TYPE", stream.name),
         )
         return
     for group in state.groups:
         yield from group_findings(group)
     if stream.length:
-        declared = _declared(state.spec, names)
-        yield from (_missing(stream, name, declared[name]) for name in state.waiting)
+        declared = registry.groups(state.spec)
+        for name in state.waiting:
+            yield _missing(stream, name, declared[name], registry)
     if state.spec is None and stream.groups and stream.last_id == START:
         yield Finding(
             Severity.P2,
             "never_written",
             stream.name,
             NO_GROUP,
-            f"{_listed([group.name for group in stream.groups])} wait for a stream that nobody "
-            "has ever written",
+            f"read by {_listed([group.name for group in stream.groups])}, and nobody has ever "
+            "written it",
             "no service declares this name: it may be mistyped at its reader or its writer",
-            shlex.join(("redis-cli", "XINFO", "GROUPS", stream.name)),
+            redis_cli("XINFO", "GROUPS", stream.name),
         )
 
 
-def _missing(stream: StreamReading, group: str, service: Service) -> Finding:
+def _missing(stream: StreamReading, group: str, service: Service, registry: Registry) -> Finding:
     return Finding(
         Severity.P2,
         "group_missing",
@@ -183,7 +225,7 @@ def _missing(stream: StreamReading, group: str, service: Service) -> Finding:
         group,
         f"{stream.length:,} entries wait and the group does not exist",
         f"{service.value} has never run here, or the group was destroyed",
-        f"qtops run {service.value}",
+        registry.remedy(service, redis_cli("XINFO", "GROUPS", stream.name)),
     )
 
 
@@ -194,11 +236,11 @@ def _unproduced(states: Sequence[StreamState]) -> Iterator[Finding]:
         yield Finding(
             Severity.P3,
             "no_producer",
-            streams[0].name if len(streams) == 1 else "",
+            NO_STREAM,
             NO_GROUP,
             f"no declared service writes {_listed([stream.name for stream in streams])}",
             "not in the registry: its writer, readers and retention are not known here",
-            shlex.join(("redis-cli", "XINFO", "STREAM", streams[0].name)),
+            redis_cli("XINFO", "STREAM", streams[0].name),
         )
 
 

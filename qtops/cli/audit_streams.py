@@ -12,10 +12,9 @@ from qtops.errors import ExitCode
 
 if TYPE_CHECKING:
     from qtops.audits.stream_findings import Finding, GroupState
-    from qtops.audits.streams import StreamAudit, StreamState
+    from qtops.audits.streams import StreamAudit, StreamSource, StreamState
     from qtops.contracts.registry import Names
     from qtops.contracts.stream_reading import Count
-    from qtops.ports import StreamSource
 
 SCHEMA = "qtops.audit.streams/v1"
 _MARKS = {"P0": Mark.FAIL, "P1": Mark.FAIL, "P2": Mark.WARN, "P3": Mark.DIM}
@@ -63,17 +62,19 @@ def streams(
 
 async def _read(env: AppContext, interval_ms: int | None) -> "tuple[StreamAudit, Names]":
     from qtops.audits.permits import Budget
-    from qtops.audits.streams import judge, read_streams
+    from qtops.audits.streams import Registry, judge, read_streams
     from qtops.wiring.operator import stream_source
+    from qtops.wiring.services import BUILDERS
 
     clock = env.host.clock
     async with stream_source(env.settings()) as source:
+        registry = Registry(source.names, frozenset(BUILDERS))
         sample = await read_streams(source, Budget(clock))
         if interval_ms is None:
-            return judge(sample, None, source.names), source.names
+            return judge(sample, None, registry), source.names
         await _wait(env, interval_ms / 1000, source)
         later = await read_streams(source, Budget(clock))
-        return judge(later, sample, source.names), source.names
+        return judge(later, sample, registry), source.names
 
 
 async def _wait(env: AppContext, wait_s: float, source: "StreamSource") -> None:
@@ -96,9 +97,12 @@ def _summary(found: "StreamAudit") -> str:
 
 
 def _print_table(out: Printer, found: "StreamAudit", names: "Names") -> None:
+    is_wide = found.elapsed_ms > 0
     columns = [Column("stream"), Column("group", shrink=True)]
-    columns += [Column(t, "right") for t in ("length", "unread", "pending", "oldest", "lost")]
-    if found.elapsed_ms:
+    columns += [Column("length", "right", spare=is_wide), Column("unread", "right")]
+    columns += [Column("pending", "right"), Column("oldest", "right", spare=is_wide)]
+    columns += [Column("lost", "right")]
+    if is_wide:
         columns += [Column(t, "right") for t in ("in/s", "out/s", "drained in")]
     out.table(columns, [row for state in found.streams for row in _rows(state, found, names)])
 
@@ -120,10 +124,9 @@ def _rows(state: "StreamState", found: "StreamAudit", names: "Names") -> list[li
 
 def _figures(state: "GroupState", found: "StreamAudit") -> list[Cell]:
     group, age_ms = state.group, state.oldest_age_ms(found.now_ms)
-    lost = max(state.loss.least, state.lost_since)
-    shown: Cell = f"{lost:,}"
-    if lost:
-        shown = Tinted(f"{'≥' if state.loss.unknown else ''}{lost:,}", Mark.FAIL)
+    shown: Cell = f"{state.lost:,}"
+    if state.lost:
+        shown = Tinted(f"{'≥' if state.loss.unknown else ''}{state.lost:,}", Mark.FAIL)
     elif state.loss.unknown:
         shown = Tinted("unknown", Mark.UNKNOWN)
     return [
@@ -224,7 +227,7 @@ def _group_payload(state: "GroupState", now_ms: int) -> dict[str, Any]:
         "lag": group.lag,
         "unread": group.unread.number,
         "unread_is_lower_bound": group.unread.is_least,
-        "lost_unread_at_least": state.loss.least,
+        "lost_unread_at_least": state.lost,
         "lost_unread_exact": not state.loss.unknown,
         "lost_unknown_because": state.loss.unknown or None,
         "lost_in_interval": state.lost_since,

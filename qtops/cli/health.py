@@ -12,6 +12,7 @@ from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
 from qtops.cli.spans import span
+from qtops.cli.state_directory import state_dir
 from qtops.errors import ExitCode, HostError, QtopsError, UsageError
 
 if TYPE_CHECKING:
@@ -152,9 +153,9 @@ def _place(env: AppContext) -> "LedgerPlace":
     from qtops.wiring.health import LedgerPlace
 
     try:
-        return LedgerPlace(ledger_root(env, None))
+        return LedgerPlace(ledger_root(env, None), state_dir(env))
     except QtopsError as error:
-        return LedgerPlace(None, error.message)
+        return LedgerPlace(None, state_dir(env), error.message)
 
 
 def _with_textfile(env: AppContext, path: Path, found: "Health", took_ms: int) -> "Health":

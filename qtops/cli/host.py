@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qtops.ports import Clock
 
 ETC_DIR = Path("/etc/quantum")
+ROOT_STATE = Path("/var/lib/qtops")
 
 
 class ShellClock:
@@ -38,6 +39,7 @@ class Host:
     cwd: Path
     home: Path
     etc_dir: Path = ETC_DIR
+    root_state: Path = ROOT_STATE
     clock: "Clock" = field(default_factory=ShellClock)
 
     @classmethod

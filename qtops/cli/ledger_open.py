@@ -6,14 +6,15 @@ from qtops.cli.context import AppContext
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Mark, Printer
 from qtops.cli.spans import span
+from qtops.cli.state_directory import state_dir
 from qtops.errors import ExitCode
 
 
 def emit_open(env: AppContext, root: Path) -> None:
     """Every open obligation, oldest first, each with the command that leads to its end."""
-    from qtops.governance.obligations import open_obligations
+    from qtops.wiring.obligations import every_obligation
 
-    found = open_obligations(root)
+    found = every_obligation(root, state_dir(env))
     now_ms = env.now_ms()
 
     def text(out: Printer) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from qtops.cli.context import AppContext
+from qtops.cli.state_directory import state_dir
 from qtops.errors import HostError, QtopsError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -17,20 +18,13 @@ if TYPE_CHECKING:
 _ARM_LIMIT_S: Final = 20.0
 _POLL_S: Final = 0.05
 _LOG_MODE: Final = 0o600
-ROOT_STATE: Final = Path("/var/lib/qtops")
 
 
 def open_journals(env: AppContext) -> "Journals":
     """Of this machine and user, by QTOPS_STATE_DIR. Touches nothing."""
     from qtops.rollback.journal import Journals
 
-    return Journals(_state_dir(env))
-
-
-def _state_dir(env: AppContext) -> Path:
-    if named := env.settings().text("QTOPS_STATE_DIR"):
-        return env.host.cwd / Path(named).expanduser()
-    return ROOT_STATE if os.geteuid() == 0 else env.host.home / ".local/state/qtops"
+    return Journals(state_dir(env))
 
 
 def refuse_throwaway(env: AppContext) -> None:
@@ -181,7 +175,7 @@ def _reverter(env: AppContext, rollback_id: str) -> list[str]:
 
 def _reverter_environ(env: AppContext) -> dict[str, str]:
     """The Redis by the environment, because a command line shows passwords to everybody."""
-    own = {"QTOPS_STATE_DIR": str(_state_dir(env))}
+    own = {"QTOPS_STATE_DIR": str(state_dir(env))}
     if env.options.redis:
         own["QTOPS_REDIS_URL"] = env.options.redis
     return dict(env.host.environ) | own

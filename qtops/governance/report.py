@@ -83,7 +83,8 @@ def _rollback(operation: Operation) -> list[str]:
         for ran in attempt
     ]
     declared = [f"- {_code(_command(command))}" for command in operation.rollback]
-    return [*declared, "", *_table(("attempt", "UTC", "command", "result"), rows)]
+    tried = _table(("attempt", "UTC", "command", "result"), rows) if rows else ["It was not run."]
+    return ["Declared:", "", *declared, "", *tried]
 
 
 def _refused(operation: Operation) -> list[str]:

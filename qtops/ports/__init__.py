@@ -4,7 +4,7 @@ from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
-from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry, StreamSource
+from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
 from qtops.ports.venue import Clock, Venue
 
 __all__ = [
@@ -27,6 +27,5 @@ __all__ = [
     "Settlement",
     "SnapshotStore",
     "StreamEntry",
-    "StreamSource",
     "Venue",
 ]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from qtops.contracts.registry import Names, Service, Stream
-from qtops.contracts.stream_reading import StreamReading
 
 StreamEntry = tuple[bytes, Mapping[bytes, bytes]]
 
@@ -52,23 +51,6 @@ class PermitSource(Protocol):
 
     async def claim(self, plan_id: bytes) -> Mapping[bytes, bytes]:
         """The executor's claim on the plan as stored; empty when there is none."""
-        ...
-
-
-class StreamSource(Protocol):
-    """What an audit of streams reads. It never changes a group's position."""
-
-    @property
-    def names(self) -> Names: ...
-
-    async def now_ms(self) -> int: ...
-
-    def stream_keys(self) -> AsyncGenerator[Sequence[bytes], None]:
-        """Every stream under the namespace, in pages."""
-        ...
-
-    async def read(self, key: bytes) -> StreamReading | None:
-        """The stream and its groups; None when there is no such key."""
         ...
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qtops.errors import HostError, UsageError
-from qtops.files import LOCK_WAIT_S, held, replace
+from qtops.files import LOCK_WAIT_S, held, is_held, replace
 from qtops.rollback.steps import AnyStep, from_fields, to_fields
 
 SCHEMA: Final = "qtops.rollback.journal/v1"
@@ -80,6 +80,10 @@ class Journals:
         with held(self.directory / ".lock", wait_s):
             yield
 
+    def is_locked(self) -> bool:
+        """Whether some process is at work on a rollback."""
+        return is_held(self.directory / ".lock")
+
     def write(self, journal: Journal) -> None:
         """On the disk when this returns."""
         fields = asdict(journal) | {"steps": [to_fields(step) for step in journal.steps]}
@@ -106,8 +110,11 @@ class Journals:
 
     def open(self) -> Journal | None:
         """The rollback that has to be finished, undone or confirmed before the next one."""
-        found = (one for one in self.every() if one.is_unfinished or one.is_unconfirmed)
-        return next(found, None)
+        return next(iter(self.owed()), None)
+
+    def owed(self) -> list[Journal]:
+        """Every rollback that is cut off or not confirmed, oldest first."""
+        return [one for one in self.every() if one.is_unfinished or one.is_unconfirmed]
 
     def arm(self, rollback_id: str) -> None:
         """Whoever will take it back unless it is confirmed says so."""

@@ -33,9 +33,10 @@ _REDIS_FIX: Final = "qtops config show QTOPS_REDIS_URL"
 
 @dataclass(frozen=True, slots=True)
 class LedgerPlace:
-    """Where the ledger is; where it cannot be told, `fault` says why."""
+    """Where the ledger and the journals of rollbacks are; without a root `fault` says why."""
 
     root: Path | None
+    state: Path
     fault: str = ""
 
 
@@ -139,16 +140,19 @@ def _disk(place: LedgerPlace, limits: Limits) -> Check:
 
 
 def _obligations(place: LedgerPlace, now_ms: int) -> Check:
-    """Where there is no ledger nothing can be owed, and nothing was looked at either."""
-    from qtops.governance.obligations import open_obligations
+    """Where there is no ledger its operations were not looked at; rollbacks always are."""
+    from qtops.wiring.obligations import every_obligation, rollback_obligations
 
     if place.root is None:
         return unseen("obligations", place.fault, _LEDGER_FIX)
-    if not (place.root / "ledger").is_dir():
+    is_there = (place.root / "ledger").is_dir()
+    found = (
+        every_obligation(place.root, place.state) if is_there else rollback_obligations(place.state)
+    )
+    if not is_there and not found:
         return unseen("obligations", f"no ledger in {place.root}", _LEDGER_FIX, is_expected=True)
     operations = [
-        OpenOperation(one.operation_id, one.what, one.opened_at_ms, one.command)
-        for one in open_obligations(place.root)
+        OpenOperation(one.operation_id, one.what, one.opened_at_ms, one.command) for one in found
     ]
     return judge_obligations(operations, now_ms)
 

@@ -8,7 +8,8 @@ from qtops.adapters.permit_scan import RedisPermitScan
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
 from qtops.adapters.trace_reader import RedisTraceReader
-from qtops.ports import ControlStore, PermitSource, ResultSource, StreamSource, Venue
+from qtops.audits.streams import StreamSource
+from qtops.ports import ControlStore, PermitSource, ResultSource, Venue
 from qtops.settings.model import Settings
 from qtops.wiring import open_link, open_venue
 

@@ -13,7 +13,7 @@ from qtops.adapters.link import RedisLink
 from qtops.adapters.permit_scan import RedisPermitScan
 from qtops.adapters.stream_reader import RedisStreamReader
 from qtops.audits.permits import Budget, audit_permits
-from qtops.audits.streams import judge, read_streams
+from qtops.audits.streams import Registry, judge, read_streams
 from qtops.contracts.vocabulary import TradingState
 
 REDIS = shutil.which("redis-server")
@@ -96,7 +96,7 @@ async def test_streams_on_every_node_are_read(cluster, clock):
         await link.client.xgroup_create(name, "g", "0")
         await link.client.xreadgroup("g", "c", {name: ">"})
     source = RedisStreamReader(link)
-    found = judge(await read_streams(source, Budget(clock)), None, source.names)
+    found = judge(await read_streams(source, Budget(clock)), None, Registry(source.names, ()))
     assert sorted(state.stream.name for state in found.streams) == sorted(names)
     assert {(state.group.pending, state.loss.unknown) for state in found.groups} == {(1, "")}
     await link.aclose()

@@ -2,9 +2,10 @@
 
 import pytest
 
+from qtops.adapters.stream_counts import StreamCounts
 from qtops.adapters.stream_reader import RedisStreamReader
 from qtops.audits.permits import Budget
-from qtops.audits.streams import judge, read_streams
+from qtops.audits.streams import Registry, judge, read_streams
 from qtops.contracts.registry import Names
 
 INTENTS = "quantum:stream:trade.intent"
@@ -21,7 +22,7 @@ def streams(link):
 def audit(streams, clock):
     async def run(earlier=None, source=streams):
         sample = await read_streams(source, Budget(clock))
-        return judge(sample, earlier, source.names)
+        return judge(sample, earlier, Registry(source.names, ()))
 
     return run
 
@@ -269,7 +270,7 @@ async def test_when_the_time_is_up_the_rest_is_named_and_not_called_absent(db, s
     seed(db)
     sample = await read_streams(streams, Budget(ticking(1_000), 500))
     assert f"stream {INTENTS}" in sample.partial
-    found = judge(sample, None, Names("quantum"))
+    found = judge(sample, None, Registry(Names("quantum"), ()))
     assert (found.streams, found.absent) == ((), ())
 
 
@@ -285,3 +286,33 @@ async def test_the_audit_asks_for_nothing_that_changes_or_blocks(db, audit):
         "config|resetstat", "ping",
     }  # fmt: skip
     assert db.xinfo_groups(INTENTS) == position
+
+
+async def test_trimmed_past_the_group_while_counting_is_a_lower_bound_and_no_invented_loss(
+    db, link, streams
+):
+    ids = seed(db)
+    stale = await streams.read(INTENTS.encode())
+    db.xtrim(INTENTS, maxlen=30, approximate=False)
+    counts = StreamCounts(link, INTENTS.encode(), stale, 1_000)
+    counted = await counts.unread(stale.groups[0].last_delivered)
+    assert (counted.number, counted.is_least) == (30, True)
+    db.xdel(INTENTS, ids[-1])
+    counted = await counts.unread(type(stale.last_id).parse(ids[-11]))
+    assert (counted.number, counted.is_least) == (9, False)
+
+
+async def test_an_entry_acknowledged_and_deleted_while_we_look_is_no_ghost(db, link, streams):
+    ids = seed(db, ack=False)
+
+    class Overtaken(StreamCounts):
+        async def _held(self, doubtful):
+            held = await super()._held(doubtful)
+            db.xack(INTENTS, BRIDGE, ids[5])
+            return held
+
+    db.xdel(INTENTS, ids[5], ids[6])
+    stale = await streams.read(INTENTS.encode())
+    assert stale.groups[0].ghosts.number == 2
+    counts = Overtaken(link, INTENTS.encode(), stale, 1_000)
+    assert (await counts.ghosts(BRIDGE.encode(), 40)).number == 1

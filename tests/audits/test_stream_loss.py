@@ -7,8 +7,8 @@ import pytest
 from qtops.audits.stream_findings import Severity
 from qtops.audits.stream_loss import loss_of, lost_between
 from qtops.audits.stream_rates import Trend, flow_of
-from qtops.audits.streams import judge
-from qtops.contracts.registry import Names
+from qtops.audits.streams import Registry, judge
+from qtops.contracts.registry import Names, Service
 from qtops.contracts.stream_reading import (
     ConsumerReading,
     Count,
@@ -20,7 +20,7 @@ from qtops.contracts.stream_reading import (
 )
 from qtops.errors import DecodeError
 
-NAMES = Names("quantum")
+REGISTRY = Registry(Names("quantum"), {Service.EXECUTOR})
 INTENTS = "quantum:stream:trade.intent"
 ALIVE = (ConsumerReading("c1", 0, 1_000),)
 
@@ -48,7 +48,7 @@ def group(at=400, **changes):
 def audit(one, *groups, earlier=None, elapsed_ms=10_000):
     now = StreamSample(2_000_000, (replace(one, groups=groups),))
     before = earlier and StreamSample(2_000_000 - elapsed_ms, (earlier,))
-    return judge(now, before, NAMES)
+    return judge(now, before, REGISTRY)
 
 
 def found(audited):
@@ -132,6 +132,8 @@ def test_between_two_looks_a_group_that_stands_still_proves_its_loss_without_any
     moved = replace(after, last_delivered=EntryId(401, 0))
     assert lost_between(stream(), lost_count, later, moved) == 0
     assert lost_between(later, lost_count, stream(), after) == 0  # made anew: not comparable
+    anew = replace(later, last_id=EntryId(999, 0))
+    assert lost_between(stream(), lost_count, anew, after) == 0
 
 
 def test_a_loss_that_the_server_forgets_at_the_next_read_is_kept_from_the_first_look():
@@ -318,3 +320,30 @@ def test_what_is_no_id_is_refused(text):
 def test_ids_compare_as_numbers():
     assert EntryId.parse(b"9-10") > EntryId.parse("9-9") > EntryId.parse("1-99")
     assert str(EntryId.parse("1769477662123-4")) == "1769477662123-4"
+
+
+def test_the_remedy_starts_a_reader_that_can_be_started_and_else_shows_who_reads():
+    plans = "quantum:stream:apply.plan"
+    waiting = found(audit(stream(name=plans)))["group_missing"]
+    commands = {f.group: f.next_command for f in audit(stream(name=plans)).findings}
+    assert waiting.severity is Severity.P2
+    assert commands["intent_executor"] == "qtops run executor"
+    assert commands["p33"] == f"redis-cli XINFO GROUPS {plans}"
+    strange = found(audit(stream(name=plans), group(name="x")))["undeclared_group"]
+    assert strange.next_command == f"redis-cli XINFO CONSUMERS {plans} x"
+
+
+def test_an_entry_that_two_groups_lost_is_counted_once():
+    cut = stream(length=100, first_id=EntryId(901, 0))
+    both = audit(cut, group(unread=Count(100)), group(300, name="b", unread=Count(100)))
+    assert [state.lost for state in both.groups] == [500, 600]
+    assert both.lost == 600
+
+
+def test_what_is_said_once_is_not_said_again_in_other_words():
+    cut = stream(length=90_000, first_id=EntryId(10_001, 0), last_id=EntryId(100_000, 0))
+    cut = replace(cut, entries_added=100_000)
+    losing = audit(cut, group(5_000, entries_read=5_000, lag=95_000, unread=Count(90_000)))
+    assert set(found(losing)) == {"losing_unread"}
+    bounded = audit(stream(), group(unread=Count(500, is_least=True)))
+    assert bounded.findings == ()

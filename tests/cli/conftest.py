@@ -101,6 +101,7 @@ class Shell:
             cwd=self.home / "work",
             home=self.home,
             etc_dir=self.home / "etc",
+            root_state=self.home / "state",
             clock=self.clock,
         )
         code = main(argv, host, parts)

@@ -81,7 +81,8 @@ def test_the_verdict_comes_first_then_the_table_then_each_fault_with_its_meaning
         "  ✗ P0 trade.intent ← intent_bridge: 600 entries lost unread (lag 700, held 100)"
     )
     assert lines[faults + 1].startswith("    trimmed before delivery")
-    assert lines[faults + 2] == "    qtops run intent-bridge"
+    remedies = (f"redis-cli XINFO CONSUMERS {INTENTS} {BRIDGE}", "qtops run intent-bridge")
+    assert lines[faults + 2].strip() in remedies
     assert "300 of 300 pending entries no longer exist" in run.out
 
 
@@ -195,3 +196,11 @@ def test_a_user_who_may_only_read_can_run_it(db, server, shell):
     run = shell("audit", "streams", environ={"QTOPS_REDIS_URL": url})
     assert (run.code, run.err) == (2, "")
     db.execute_command("ACL", "DELUSER", "auditor")
+
+
+def test_a_fresh_sandbox_has_no_fault(shell):
+    run = shell("--sandbox", "audit", "streams", "--json")
+    assert run.code == 0
+    document = run.document
+    assert document["status"] == "ok"
+    assert {stream["name"] for stream in document["streams"]} >= {"quantum:stream:apply.plan"}

@@ -45,6 +45,15 @@ def until(met, process=None):
     return found
 
 
+def owed(plant):
+    """What `health` and `ledger list --open` say is not brought to an end; they agree."""
+    run = subprocess.run(check=True, **plant.command("ledger", "list", "--open"))
+    health = subprocess.run(check=False, **plant.command("health", "--only", "obligations"))
+    commands = [line.strip() for line in run.stdout.splitlines() if "qtops rollback" in line]
+    assert all(command in health.stdout for command in commands)
+    return run.stdout
+
+
 class Plant:
     """A sandbox that is up, and a shell that has joined it."""
 
@@ -211,6 +220,7 @@ def test_what_is_confirmed_stays_and_what_is_not_blocks_the_next(plant):
     listed = plant("list")
     assert listed.returncode == 2
     assert f"qtops rollback confirm {name}" in listed.stdout
+    assert f"qtops rollback confirm {name}" in owed(plant)
     blocked = plant("soft", "--yes")
     assert blocked.returncode == 4
     assert f"qtops rollback confirm {name}" in blocked.stderr
@@ -218,6 +228,7 @@ def test_what_is_confirmed_stays_and_what_is_not_blocks_the_next(plant):
     assert plant("list").returncode == 2
     assert plant("confirm", name).returncode == 0
     assert plant("list").returncode == 0
+    assert name not in owed(plant)
     assert plant.env_file.read_text() == AFTER
     assert not (plant.home / "ledger").exists()
 
@@ -238,6 +249,7 @@ def test_what_a_kill_left_is_recognised_and_taken_back_or_finished(plant, way):
         os.killpg(process.pid, signal.SIGKILL)
     assert plant.env_file.read_text() == AFTER
     [name] = plant.json("list")["open"]
+    assert f"qtops rollback undo {name}" in owed(plant)
     refused = plant("soft", "--yes")
     assert refused.returncode == 4
     assert f"qtops rollback resume {name}" in refused.stderr
