@@ -6,6 +6,7 @@ gate had refused the plan. Ids and counts are kept, entries are not.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from qtops.audits.permits import PLAN_LANES, Budget, shown
@@ -50,9 +51,9 @@ class Refusals:
     seen: set[bytes] = field(default_factory=set)
     executed: set[bytes] = field(default_factory=set)
     refused: set[bytes] = field(default_factory=set)
-    undecided: set[bytes] = field(default_factory=set)
     undecodable: int = 0
     partial: list[str] = field(default_factory=list)
+    _unanswered: dict[bytes, bytes] = field(default_factory=dict)
     _rows: dict[tuple[str, str], Refusal] = field(default_factory=dict)
 
     @property
@@ -60,28 +61,35 @@ class Refusals:
         """Most plans first."""
         return sorted(self._rows.values(), key=lambda r: (-r.plans, r.gate, r.reason))
 
+    @property
+    def undecided(self) -> set[bytes]:
+        """Plans without decision and result that are old enough to have them."""
+        young_ms = self.now_ms - PATIENCE_MS
+        return {key for key, entry_id in self._unanswered.items() if _at_ms(entry_id) < young_ms}
+
     def add_plan(self, entry: StreamEntry) -> None:
         """A plan that asks for an order; it is undecided until somebody answers."""
-        word = entry[1].get(b"decision", b"").strip().upper()
-        if word in _ASKS_NOTHING or not self._is_wanted(entry[1]):
+        entry_id, raw = entry
+        word = raw.get(b"decision", b"").strip().upper()
+        if word in _ASKS_NOTHING or not self._is_wanted(raw):
             return
-        plan_id = entry[1].get(b"plan_id", b"")
+        plan_id = raw.get(b"plan_id", b"")
         self.seen.add(plan_id)
-        if _at_ms(entry) < self.now_ms - PATIENCE_MS:
-            self.undecided.add(plan_id)
+        self._unanswered[plan_id] = entry_id
 
     def add_decision(self, entry: StreamEntry) -> None:
         raw = entry[1]
         if not self._is_wanted(raw):
             return
-        gate, plan_id, allow = _GATES.get(raw.get(b"gate", b"")), raw.get(b"plan_id"), _allow(raw)
+        gate, plan_id = _GATES.get(raw.get(b"gate", b"")), raw.get(b"plan_id")
+        allow = _allow(raw.get(b"allow", b""))
         if gate is None or not plan_id or allow is None:
             self.undecodable += 1
             return
         self.seen.add(plan_id)
-        self.undecided.discard(plan_id)
+        self._unanswered.pop(plan_id, None)
         if not allow:
-            self._refuse(gate, shown(raw.get(b"reason", b"")), plan_id, _at_ms(entry))
+            self._refuse(gate, shown(raw.get(b"reason", b"")), plan_id, _at_ms(entry[0]))
 
     def add_result(self, entry: StreamEntry) -> None:
         """After every decision: whether the plan traded, and if not whether a gate was why."""
@@ -94,11 +102,11 @@ class Refusals:
             return
         plan_id = result.plan_id.encode()
         self.seen.add(plan_id)
-        self.undecided.discard(plan_id)
+        self._unanswered.pop(plan_id, None)
         if result.executed:
             self.executed.add(plan_id)
         elif plan_id not in self.refused:
-            self._refuse(EXECUTOR, reason_of(result.error), plan_id, _at_ms(entry))
+            self._refuse(EXECUTOR, reason_of(result.error), plan_id, _at_ms(entry[0]))
 
     def _refuse(self, gate: str, reason: str, plan_id: bytes, at_ms: int) -> None:
         self.refused.add(plan_id)
@@ -141,13 +149,14 @@ async def refusals_of(
     return found
 
 
-def _at_ms(entry: StreamEntry) -> int:
-    return int(entry[0].partition(b"-")[0])
+def _at_ms(entry_id: bytes) -> int:
+    return int(entry_id.partition(b"-")[0])
 
 
-def _allow(raw: Mapping[bytes, bytes]) -> bool | None:
-    """None when the gate's answer cannot be read."""
+@lru_cache(maxsize=64)
+def _allow(word: bytes) -> bool | None:
+    """None when the gate's answer cannot be read. There are few spellings, and many decisions."""
     try:
-        return parse_bool(shown(raw.get(b"allow", b"")), "allow")
+        return parse_bool(shown(word), "allow")
     except DecodeError:
         return None

@@ -119,6 +119,7 @@ def verdict_of(life: Life) -> str:
     }
     if stop is not None:
         who = _ANSWERING.get(stop.name, stop.name)
-        words[Outcome.REFUSED] = f"refused by {who}: {stop.reason}"
+        words_of_no = stop.words if stop.name == "plan" else stop.reason
+        words[Outcome.REFUSED] = f"refused by {who}: {words_of_no}"
         words[Outcome.LOST] = f"lost at {stop.name}: {stop.detail}"
     return words[life.outcome]

@@ -210,11 +210,16 @@ async def _kept(
 ) -> Kept:
     """The stream's entries that speak of one of the plans, by plan."""
     found: dict[bytes, list[Fields]] = {}
-    async for _, raw in _entries(source, budget, stream, start_ms):
-        plan_id = _plan_in(raw) if stream is Stream.DLQ else raw.get(b"plan_id", b"")
-        if plan_id in plans:
-            found.setdefault(plan_id, []).insert(0, raw)
+    plan_of = _plan_in if stream is Stream.DLQ else _plan_named
+    async for page in budget.spend_on(source.since(stream, start_ms), stream.value.name):
+        for plan_id, raw in ((plan_of(raw), raw) for _, raw in page):
+            if plan_id in plans:
+                found.setdefault(plan_id, []).insert(0, raw)
     return found
+
+
+def _plan_named(raw: Fields) -> bytes:
+    return raw.get(b"plan_id", b"")
 
 
 def _plan_in(letter: Fields) -> bytes:

@@ -59,7 +59,7 @@ class Stream(Enum):
         "Intent",
         (Service.BOTS,),
         (GroupSpec("{namespace}:group:intent_bridge", Service.INTENT_BRIDGE),),
-        (),
+        (Service.AUDITS,),
         100_000,
         "what bots want",
         Service.INTENT_BRIDGE,
