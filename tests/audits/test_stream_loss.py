@@ -167,6 +167,7 @@ def looks(added, at_before, at_after):
         (0, 400, 400, Trend.STANDING, None),
         (0, 1_000, 1_000, Trend.DRAINED, None),
         (100, 1_000, 1_090, Trend.DRAINED, None),
+        (100, 1_000, 1_000, Trend.GROWING, None),
     ],
 )
 def test_rates_say_when_the_backlog_is_gone(added, before, after, trend, drain_s):
@@ -253,6 +254,10 @@ def test_each_fault_is_found_ranked_and_explained(one, reader, code, severity):
             group(0, lag=79_999, entries_read=0, unread=Count(79_999)),
         ),
         (stream(length=100, first_id=EntryId(901, 0)), group(900, unread=Count(100))),
+        (
+            stream(length=99_000, entries_added=99_000, last_id=EntryId(99_000, 0)),
+            group(79_000, lag=20_000, unread=Count(10_000, is_least=True)),
+        ),
     ],
 )
 def test_a_group_that_works_has_no_finding(one, reader):
