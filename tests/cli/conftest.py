@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import pytest
+import redis
 import typer
 
 from qtops.cli.app import PARTS, Part
@@ -32,6 +33,7 @@ from qtops.errors import (
     UsageError,
     VenueError,
 )
+from qtops.sandbox.redis_server import EmbeddedRedis
 
 NOW_MS = 1_769_477_662_123  # 2026-01-27T01:34:22.123Z
 
@@ -106,6 +108,21 @@ class Shell:
         )
         code = main(argv, host, parts)
         return Run(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A Redis of the test module's own."""
+    with EmbeddedRedis() as running:
+        yield running
+
+
+@pytest.fixture
+def db(server):
+    """That Redis, empty."""
+    with redis.Redis(port=server.port) as client:
+        client.flushall()
+        yield client
 
 
 @pytest.fixture

@@ -3,24 +3,9 @@
 import json
 
 import pytest
-import redis
 
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.vocabulary import GateName
-from qtops.sandbox.redis_server import EmbeddedRedis
-
-
-@pytest.fixture(scope="module")
-def server():
-    with EmbeddedRedis() as running:
-        yield running
-
-
-@pytest.fixture
-def db(server):
-    with redis.Redis(port=server.port) as client:
-        client.flushall()
-        yield client
 
 
 @pytest.fixture

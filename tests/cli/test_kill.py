@@ -4,25 +4,10 @@ import getpass
 import socket
 
 import pytest
-import redis
 
 from qtops.contracts.codec import decode_fields
-from qtops.sandbox.redis_server import EmbeddedRedis
 
 AUDIT = "quantum:stream:control.audit"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with EmbeddedRedis() as running:
-        yield running
-
-
-@pytest.fixture
-def db(server):
-    with redis.Redis(port=server.port) as client:
-        client.flushall()
-        yield client
 
 
 @pytest.fixture

@@ -1,25 +1,10 @@
 """`qtops mode`: what it is, what it admits, and a change with a question and a record."""
 
 import pytest
-import redis
 
 from qtops.contracts.codec import decode_fields
-from qtops.sandbox.redis_server import EmbeddedRedis
 
 AUDIT = "quantum:stream:control.audit"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with EmbeddedRedis() as running:
-        yield running
-
-
-@pytest.fixture
-def db(server):
-    with redis.Redis(port=server.port) as client:
-        client.flushall()
-        yield client
 
 
 @pytest.fixture

@@ -4,27 +4,12 @@ import sys
 from types import ModuleType
 
 import pytest
-import redis
 
 from qtops.cli import proof_order_id
 from qtops.cli.app import Part
 from qtops.cli.options import command_group
-from qtops.sandbox.redis_server import EmbeddedRedis
 
 STREAM = "quantum:stream:apply.result"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with EmbeddedRedis() as running:
-        yield running
-
-
-@pytest.fixture
-def db(server):
-    with redis.Redis(port=server.port) as client:
-        client.flushall()
-        yield client
 
 
 @pytest.fixture
