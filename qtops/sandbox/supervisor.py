@@ -211,8 +211,6 @@ class Sandbox:
         url = str((await exchange.ready())["exchange_url"])
         self._addresses = Addresses(self.redis_url, url, self.recipe.namespace)
         self._hooks.on_progress(2, total)
-        for name in self.recipe.services:
-            self.place.env_file(name).touch(mode=0o600)
         services = [self._launch(self._service_spec(n, {})) for n in self.recipe.services]
         await self._all_ready(services, total)
         await self._control.start(self.place.path)
@@ -255,7 +253,9 @@ class Sandbox:
     def _service_spec(self, name: str, extra: Mapping[str, str]) -> ChildSpec:
         """The service's own file adds to our surroundings; what the sandbox decides stands."""
         command = (*self.recipe.commands.service, name)
-        own = {one.name: one.value for one in assignments(self.place.env_file(name).read_text())}
+        file = self.place.env_file(name)
+        file.touch(mode=0o600)
+        own = {one.name: one.value for one in assignments(file.read_text())}
         environ = child_environment(dict(self._around.environ) | own, self.settings)
         return self._spec(name, command, environ | dict(extra), SERVICE_READY)
 
