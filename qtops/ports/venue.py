@@ -43,8 +43,13 @@ class Venue(Protocol):
         """Trading rules of every symbol."""
         ...
 
-    async def positions(self, symbol: str | None = None) -> list[VenuePosition]:
-        """Non-empty positions (all symbols in one call when `symbol` is None)."""
+    async def positions(
+        self, symbol: str | None = None, *, urgent: bool = False
+    ) -> list[VenuePosition]:
+        """Non-empty positions (all symbols in one call when `symbol` is None).
+
+        An `urgent` question, like one for a single symbol, may use the last share of the budget.
+        """
         ...
 
     async def mark_prices(self) -> dict[str, Decimal]: ...

@@ -32,10 +32,6 @@ T = TypeVar("T")
 class FlattenVenue(Venue, Protocol):
     """What closing everything needs of the exchange beyond what services need."""
 
-    async def positions(
-        self, symbol: str | None = None, *, urgent: bool = False
-    ) -> list[VenuePosition]: ...
-
     async def open_orders(self) -> list[VenueOrder]: ...
 
     async def cancel_all(self, symbol: str) -> None: ...

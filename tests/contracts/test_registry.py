@@ -157,6 +157,7 @@ def test_every_gate_has_its_permit_and_its_service():
 
 # Which keys a fact is read from. The allowlist is a setting, not a key.
 FACT_KEYS = {
+    FactName.ROLLOUT: (Key.ROLLOUT,),
     FactName.CONTROL: (Key.KILL, Key.KILL_EPOCH, Key.MANUAL_LANE),
     FactName.ALLOWLIST: (),
     FactName.FILTERS: (Key.FILTERS,),
