@@ -1,10 +1,13 @@
 """Settings → what operators' commands read and change. Each is closed when its block ends."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 from qtops.adapters.control_store import RedisControlStore
+from qtops.adapters.link import RedisLink
 from qtops.adapters.permit_scan import RedisPermitScan
+from qtops.adapters.redis_connection import Purpose
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
 from qtops.adapters.trace_reader import RedisTraceReader
@@ -13,55 +16,32 @@ from qtops.ports import ControlStore, PermitSource, ResultSource, Venue
 from qtops.settings.model import Settings
 from qtops.wiring import open_link, open_venue
 
+T = TypeVar("T")
 
-@asynccontextmanager
-async def permit_source(settings: Settings) -> AsyncIterator[PermitSource]:
+
+def permit_source(settings: Settings) -> AbstractAsyncContextManager[PermitSource]:
     """Permits, decisions and heartbeats; reads only."""
-    link = open_link(settings, "reader")
-    try:
-        yield RedisPermitScan(link)
-    finally:
-        await link.aclose()
+    return _over(settings, "reader", RedisPermitScan)
 
 
-@asynccontextmanager
-async def stream_source(settings: Settings) -> AsyncIterator[StreamSource]:
+def stream_source(settings: Settings) -> AbstractAsyncContextManager[StreamSource]:
     """Streams, their groups and consumers; reads only."""
-    link = open_link(settings, "reader")
-    try:
-        yield RedisStreamReader(link)
-    finally:
-        await link.aclose()
+    return _over(settings, "reader", RedisStreamReader)
 
 
-@asynccontextmanager
-async def result_source(settings: Settings) -> AsyncIterator[ResultSource]:
-    """`apply.result`; its reads may wait."""
-    link = open_link(settings, "blocking")
-    try:
-        yield RedisResultScan(link)
-    finally:
-        await link.aclose()
-
-
-@asynccontextmanager
-async def control_store(settings: Settings) -> AsyncIterator[ControlStore]:
-    """The stop switches; never repeats a write."""
-    link = open_link(settings, "writer")
-    try:
-        yield RedisControlStore(link)
-    finally:
-        await link.aclose()
-
-
-@asynccontextmanager
-async def trace_source(settings: Settings) -> AsyncIterator[RedisTraceReader]:
+def trace_source(settings: Settings) -> AbstractAsyncContextManager[RedisTraceReader]:
     """Everything that a trace joins; reads only."""
-    link = open_link(settings, "reader")
-    try:
-        yield RedisTraceReader(link)
-    finally:
-        await link.aclose()
+    return _over(settings, "reader", RedisTraceReader)
+
+
+def result_source(settings: Settings) -> AbstractAsyncContextManager[ResultSource]:
+    """`apply.result`; its reads may wait."""
+    return _over(settings, "blocking", RedisResultScan)
+
+
+def control_store(settings: Settings) -> AbstractAsyncContextManager[ControlStore]:
+    """The stop switches; never repeats a write."""
+    return _over(settings, "writer", RedisControlStore)
 
 
 @asynccontextmanager
@@ -72,3 +52,14 @@ async def exchange_reader(settings: Settings) -> AsyncIterator[Venue]:
         yield venue
     finally:
         await venue.aclose()
+
+
+@asynccontextmanager
+async def _over(
+    settings: Settings, purpose: Purpose, build: Callable[[RedisLink], T]
+) -> AsyncIterator[T]:
+    link = open_link(settings, purpose)
+    try:
+        yield build(link)
+    finally:
+        await link.aclose()
