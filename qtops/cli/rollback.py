@@ -97,7 +97,7 @@ def dry_run_(
     journal = begin(env, wish, dry_run=dry_run, yes=yes)
     if journal is None:
         return
-    executed = asyncio.run(executed_plans(env, watch_ms))
+    executed = asyncio.run(executed_plans(env, watch_ms, journal.started_ms))
 
     def text(out: Printer, done: "Journal") -> None:
         if executed:

@@ -10,22 +10,24 @@ from qtops.errors import DecodeError, QtopsError
 if TYPE_CHECKING:
     from qtops.rollback.journal import Journal, Journals
 
-_FIRST: Final = b"0-0"
 _POLL_S: Final = 0.5
 _PAUSE_S: Final = 10.0
 _TRIES: Final = 60
 _LOCK_WAIT_S: Final = 3600.0
 
 
-async def executed_plans(env: AppContext, watch_ms: int) -> list[str]:
-    """Plans whose result arrives from now on and says executed; an unreadable one counts as one."""
+async def executed_plans(env: AppContext, watch_ms: int, since_ms: int) -> list[str]:
+    """Plans whose result says executed, from `since_ms` of our clock until `watch_ms` from now.
+
+    An unreadable result counts as one. What arrived before the watch began is seen as well.
+    """
     from qtops.wiring.operator import result_source
 
     plans: list[str] = []
     async with result_source(env.settings()) as source:
-        last = [entry async for page in source.newest(1) for entry in page]
-        start = last[0][0] if last else _FIRST
-        async for page in source.after(start, watch_ms / 1000):
+        elapsed_ms = max(0, env.now_ms() - since_ms)
+        start_ms = max(0, await source.now_ms() - elapsed_ms - 1)  # ids are Redis' clock
+        async for page in source.after(f"{start_ms}-0".encode(), watch_ms / 1000):
             plans += [plan for _, fields in page if (plan := _executed(fields))]
     return plans
 

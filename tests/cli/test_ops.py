@@ -186,10 +186,8 @@ def test_a_step_outside_the_scope_is_not_run_and_is_on_record(ops):
         ("--path", "/srv/x", "--", "true"),
         ("--verify", "cat /etc/hosts", "--", "true"),
         ("--path", "/srv/x", "--record", "--result", "edited", "--pass"),
-        ("--", "systemctl", "restart", "nginx"),
+        ("--", "env", "systemctl", "restart", "nginx"),
     ):
-        if shutil.which("systemctl") is None and "systemctl" in words:
-            continue
         assert ops("step", "--title", "leave", *words).code == 4
     assert ops.record()["steps"] == []
     assert ops.record()["refusals"][0]["command"] == ["touch", str(target)]

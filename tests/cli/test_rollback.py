@@ -307,6 +307,16 @@ def test_dry_run_fails_when_something_is_executed_afterwards(plant):
     assert set(document["executed"]) == {"late"}
 
 
+def test_what_was_executed_before_the_watch_began_is_seen_as_well(plant):
+    command = plant.command("rollback", "dry-run", "--watch", "1s", "--yes", "--json")
+    with subprocess.Popen(**command) as process:
+        until(lambda: plant.db.get("quantum:mode") == "DRY_RUN", process)
+        early = {"plan_id": "early", "executed": "true", "symbol": "BTCUSDT", "source": "x"}
+        plant.db.xadd("quantum:stream:apply.result", early)  # the ledger is being written
+        document = json.loads(process.stdout.read())
+    assert document["executed"] == ["early"]
+
+
 def test_another_system_than_the_rollbacks_is_refused(plant):
     name = plant.json("soft", "--yes")["rollback_id"]
     run = plant("undo", name, "--yes", QTOPS_NAMESPACE="other")
