@@ -51,7 +51,7 @@ def halt_and_flatten(
             error.message
         )
         raise
-    recorded = _record(env, found, halt, reason) if ledger else None
+    recorded = _record(env, found, halt, by, reason) if ledger else None
     _emit(env, found, halt, by, recorded)
 
 
@@ -191,7 +191,9 @@ async def _sends(settings: "Settings") -> list[str]:
     return [*cancels, *sends, *stays]
 
 
-def _record(env: AppContext, found: "Flattening", halt: Halt, reason: str) -> dict[str, Any]:
+def _record(
+    env: AppContext, found: "Flattening", halt: Halt, by: str, reason: str
+) -> dict[str, Any]:
     """One entry of the ledger; that it failed must not hide what was done."""
     from qtops.cli.ledger_options import open_ledger
     from qtops.cli.ledger_record import Recording, record
@@ -201,6 +203,7 @@ def _record(env: AppContext, found: "Flattening", halt: Halt, reason: str) -> di
     ids = [order.order_id for order in found.orders.values()]
     values = {
         "operation_name": NEXT.removeprefix("qtops "),
+        "requested_by": by,
         "objective": reason or "stop trading and close every position",
         "risk_class": "SERVICE_RESTART",
         "blast_radius": "trading is halted, every position of the account is closed",

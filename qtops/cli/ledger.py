@@ -240,8 +240,6 @@ def _emit(
     entry = ordered(done.entry)
     words = {"recorded": "recorded", "already": "already recorded"}.get(done.status, "conflict")
     code = ExitCode.UNHEALTHY if done.status == "conflict" else ExitCode.OK
-    for warning in [*done.warnings, *done.notes]:
-        env.warn(warning)
     status = f"dry run: {words}" if dry_run else words
 
     def text(out: Printer) -> None:

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtops.cli.context import AppContext
 from qtops.cli.ledger_options import policy_of
@@ -14,6 +14,9 @@ from qtops.errors import RefusedError, UsageError
 if TYPE_CHECKING:
     from qtops.ledger.evidence import Collected, Wanted
     from qtops.ledger.store import Ledger, Outcome
+
+
+_NOBODY: Final = {"requested_by": "SELF", "approved_by": "SELF"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +38,23 @@ def record(
 ) -> "Outcome":
     """The entry with its evidence, in the log; `values` are the declared fields of an entry.
 
+    Who is not named is SELF, as on an operator's own entry. What the ledger has to remark on it
+    goes to stderr.
+
     Raises UsageError for an empty or unreadable field, RefusedError when strict and the policy
     wants another approver, StrictRefusalError for any other broken rule. Nothing is written then.
     """
     from qtops.ledger.store import Draft
 
-    declared = _declared(env, values)
+    declared = _declared(env, _NOBODY | dict(values))
     is_strict = how.strict or env.settings().boolean("STRICT_LEDGER")
     entry = _with_evidence(env, declared, wanted, strict=is_strict)
     day = entry["execution_timestamp"][:10]
     draft = Draft(entry, day, how.operation_id, again=how.again, strict=is_strict)
-    return ledger.append(draft, dry_run=how.dry_run)
+    done = ledger.append(draft, dry_run=how.dry_run)
+    for remark in (*done.warnings, *done.notes):
+        env.warn(remark)
+    return done
 
 
 def _declared(env: AppContext, values: Mapping[str, Any]) -> dict[str, Any]:

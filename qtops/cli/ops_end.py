@@ -96,8 +96,6 @@ def _ending(
     wanted = _wanted(env, operation, None if dry_run else page)
     values = _values(operation, outcome, why)
     done = record(env, ledger, values, wanted, Recording(name, dry_run=dry_run))
-    for note in (*done.warnings, *done.notes):
-        env.warn(note)
     return _Ending(outcome, why, page, done.entry, done.warnings)
 
 

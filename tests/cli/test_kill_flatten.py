@@ -217,11 +217,12 @@ def test_dry_run_names_the_orders_and_changes_nothing(db, exchange, flatten):
 def test_the_ledger_gets_an_entry(shell, flatten):
     root = shell.home / "book"
     root.mkdir()
-    ledger = {"QTOPS_LEDGER_ROOT": str(root)}
+    ledger = {"QTOPS_LEDGER_ROOT": str(root), "QTOPS_LEDGER_POLICY": "SERVICE_RESTART"}
     document = flatten("--yes", "--ledger", "--json", environ=ledger).document
     [line] = (root / "ledger/log.jsonl").read_text().splitlines()
     entry = json.loads(line)
     assert entry["operation_id"] == document["ledger"]["operation_id"]
+    assert any("nobody but the requester" in text for text in entry["validation_warnings"])
     assert entry["operation_name"] == "kill on --flatten"
     assert entry["outcome"] == "SUCCESS"
 

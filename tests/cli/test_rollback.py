@@ -307,6 +307,12 @@ def test_dry_run_fails_when_something_is_executed_afterwards(plant):
     assert set(document["executed"]) == {"late"}
 
 
+def test_an_entry_that_is_an_exception_to_the_policy_is_said(plant):
+    run = plant("soft", "--yes", QTOPS_LEDGER_POLICY="SERVICE_RESTART")
+    assert run.returncode == 0
+    assert "nobody but the requester approved it" in run.stderr
+
+
 def test_what_was_executed_before_the_watch_began_is_seen_as_well(plant):
     command = plant.command("rollback", "dry-run", "--watch", "1s", "--yes", "--json")
     with subprocess.Popen(**command) as process:
