@@ -1,6 +1,7 @@
 # make demo: install and prove the exits on the sandbox. make test: install and run every test.
 PYTHON ?= python3
 VENV   := .venv
+JOBS   ?= 4# tests wait more than they compute
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -14,7 +15,7 @@ demo: $(VENV)/.runtime  ## Install, start the sandbox, prove the exits, say wher
 	@$(BIN)/qtops --sandbox proof exit --rounds 3
 
 test: $(VENV)/.dev  ## Install what tests need and run all of them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
 
 check: $(VENV)/.dev  ## Lint, types, layers, generated docs
 	$(BIN)/ruff check .

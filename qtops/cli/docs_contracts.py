@@ -73,7 +73,7 @@ recvWindow + {CLOCK_BOUND_MS} ms). After an answer that says nothing was execute
 def contracts_markdown() -> str:
     """Every stream and key of the registry, and the closed word sets of the messages."""
     parts = [
-        _title("Contracts", "`qtops/contracts/registry.py`"),
+        _title("Contracts", "`qtops/contracts/registry/`"),
         _CONTRACTS,
         "## Streams",
         _table(

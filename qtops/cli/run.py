@@ -53,7 +53,7 @@ def _chosen(words: list[str]) -> "list[Service]":
 
 def _list(env: AppContext) -> None:
     from qtops.contracts.registry import Stream
-    from qtops.wiring.services import BUILDERS, METRICS_PORTS
+    from qtops.wiring.services import BUILDERS
 
     settings = env.settings()
     rows = [
@@ -61,7 +61,7 @@ def _list(env: AppContext) -> None:
             "service": service.value,
             "reads": " ".join(s.value.name for s in Stream if _reads(service, s)),
             "writes": " ".join(s.value.name for s in Stream if service in s.value.writers),
-            "metrics_port": settings.integer(METRICS_PORTS[service]),
+            "metrics_port": settings.integer(service.metrics_setting),
         }
         for service in BUILDERS
     ]

@@ -43,7 +43,7 @@ Redis = Annotated[
 def up(
     *,
     scenario: Scenario = "exit-proof",
-    services: Services = "all",
+    services: Services = "gates",
     directory: Directory = None,
     redis: Redis = None,
 ) -> None:
@@ -106,7 +106,7 @@ def run(
     ],
     *,
     scenario: Scenario = "exit-proof",
-    services: Services = "all",
+    services: Services = "gates",
     directory: Annotated[
         Path | None,
         typer.Option("--dir", metavar="DIR", help="Keep logs and journal here."),

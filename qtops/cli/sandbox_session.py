@@ -32,7 +32,7 @@ class Wanted:
     """A sandbox as the command line asks for it. Without a directory it is a private one."""
 
     scenario: str = DEFAULT_SCENARIO
-    services: str = "all"
+    services: str = "gates"
     redis: str | None = None
     directory: Path | None = None
     keep: bool = False

@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from qtops.contracts.facts import Known, Missing
 from qtops.contracts.registry import Names, Service, Stream
+from qtops.contracts.universe import Allowlist
 
 StreamEntry = tuple[bytes, Mapping[bytes, bytes]]
 
@@ -67,4 +69,12 @@ class ResultSource(Protocol):
         self, entry_id: bytes, timeout_s: float
     ) -> AsyncGenerator[Sequence[StreamEntry], None]:
         """Entries that are added after `entry_id`, oldest first; ends at the timeout."""
+        ...
+
+
+class AllowlistSource(Protocol):
+    """The symbols that may be traded now."""
+
+    async def allowlist(self) -> Known[Allowlist] | Missing:
+        """By tier: the active universe, the last good one while fresh enough, the environment."""
         ...

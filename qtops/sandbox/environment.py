@@ -6,9 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from qtops.contracts.registry import Service
+
 _ALPHABET: Final = string.ascii_letters + string.digits
 _KEY_LENGTH: Final = 64
-_METRICS: Final = ("GOVERNOR", "POSITION", "PORTFOLIO", "EXECUTOR", "SNAPSHOTS")
+# The gates and what they cannot do without: what a sandbox runs unless told otherwise.
+GATES: Final = (
+    Service.SNAPSHOTS,
+    Service.GOVERNOR,
+    Service.PORTFOLIO_GATE,
+    Service.POSITION_GATE,
+    Service.EXECUTOR,
+)
+# Every service there is, each after those that feed it.
+SANDBOX_SERVICES: Final = (*GATES,)
 EXCHANGE_KEY: Final = "QTOPS_SANDBOX_API_KEY"
 EXCHANGE_SECRET: Final = "QTOPS_SANDBOX_API_SECRET"  # noqa: S105  the name of a variable
 
@@ -74,7 +85,7 @@ def sandbox_settings(
         "BINANCE_TESTNET_API_SECRET": credentials.api_secret,
         "BINANCE_API_KEY": "",
         "BINANCE_API_SECRET": "",
-        **{f"QTOPS_METRICS_PORT_{name}": "0" for name in _METRICS},
+        **{service.metrics_setting: "0" for service in SANDBOX_SERVICES},
         **chosen,
     }
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from qtops.contracts.registry import Service
 from qtops.errors import UsageError
-from qtops.sandbox.environment import Credentials
+from qtops.sandbox.environment import GATES, SANDBOX_SERVICES, Credentials
 
 EXCHANGE: Final = "exchange"
 REDIS: Final = "redis"
@@ -18,17 +18,9 @@ DEFAULT_SCENARIO: Final = "exit-proof"
 
 # -P: a file in the working directory must not stand in for a module of ours
 _QTOPS: Final = (sys.executable, "-P", "-m", "qtops", "--json")
-SERVICES: Final = tuple(
-    service.value
-    for service in (
-        Service.SNAPSHOTS,
-        Service.GOVERNOR,
-        Service.PORTFOLIO_GATE,
-        Service.POSITION_GATE,
-        Service.EXECUTOR,
-    )
-)
-SERVICE_SETS: Final = {"all": SERVICES, "gates": SERVICES, "none": ()}
+GATE_SERVICES: Final = tuple(service.value for service in GATES)
+SERVICES: Final = tuple(service.value for service in SANDBOX_SERVICES)
+SERVICE_SETS: Final = {"all": SERVICES, "gates": GATE_SERVICES, "none": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,7 @@ class Recipe:
     """
 
     commands: Commands
-    services: tuple[str, ...] = SERVICES
+    services: tuple[str, ...] = GATE_SERVICES
     redis_url: str | None = None
     namespace: str = "quantum"
     chosen: Mapping[str, str] = field(default_factory=dict)

@@ -17,9 +17,10 @@ PACKAGE = Path(qtops.__file__).parent
 ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = [m for m in MODULES if m.relative_to(PACKAGE).parts[0] in {"contracts", "gates"}]
+REGISTRY = PACKAGE / "contracts" / "registry"
 MAX_LINES = 350
 # Declarations only: a row for every Redis name. Nothing branches.
-TABLES = {"contracts/registry.py": 450}
+TABLES: dict[str, int] = {}
 
 
 def name_of(module):
@@ -121,24 +122,29 @@ def test_only_the_registry_spells_keys_and_streams():
             if is_stream or text.startswith(FAMILIES):
                 yield line, text
 
-    others = [m for m in MODULES if name_of(m) != "contracts/registry.py"]
+    others = [m for m in MODULES if m.parent != REGISTRY]
     assert offences(others, spelled) == []
 
 
 def test_the_search_for_names_finds_the_registrys_own():
-    registry = PACKAGE / "contracts" / "registry.py"
-    texts = [text for _, text in strings(registry)]
+    texts = [text for module in MODULES if module.parent == REGISTRY for _, text in strings(module)]
     assert any(text.startswith(FAMILIES) for text in texts)
     assert set(texts) >= STREAMS
 
 
 # Of services that are not written yet; a name leaves this list with its first user.
-NOT_YET: set[str] = set()
+NOT_YET: set[str] = {
+    "KLINES",
+    "CLUSTER_STATE",
+    "UNIVERSE_ACTIVE",
+    "UNIVERSE_LAST_OK",
+    "UNIVERSE_META",
+}
 
 
 @pytest.mark.parametrize("kind", [Key, Stream], ids=["keys", "streams"])
 def test_every_name_in_the_registry_is_used(kind):
-    users = [m for m in MODULES if name_of(m) != "contracts/registry.py"]
+    users = [m for m in MODULES if m.parent != REGISTRY]
     used = {name for module in users for name in attributes(module, kind.__name__)}
     unused = set(kind.__members__) - used
     assert unused == NOT_YET & set(kind.__members__)

@@ -26,7 +26,7 @@ from qtops.sandbox.redis_server import EmbeddedRedis
 from qtops.settings.load import load_settings
 from qtops.settings.model import Settings
 from qtops.wiring import arm_sandbox, open_bench, open_link
-from qtops.wiring.services import run_services
+from qtops.wiring.services import BUILDERS, run_services
 
 GATES = (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE)
 EVERYTHING = (Service.SNAPSHOTS, *GATES, Service.EXECUTOR)
@@ -201,7 +201,7 @@ async def running_system(
             "QTOPS_PERMIT_KEY": "test-permit-key",
             "P33_ALLOWLIST": SYMBOLS,
             "INTENT_EXECUTOR_ALLOWLIST": SYMBOLS,
-            **{f"QTOPS_METRICS_PORT_{name}": "0" for name in _METRICS},
+            **{service.metrics_setting: "0" for service in BUILDERS},
             **environ,
         },
         url,
@@ -213,9 +213,6 @@ async def running_system(
         await system.close()
         exchange.cancel()
         await asyncio.gather(exchange, return_exceptions=True)
-
-
-_METRICS = ("GOVERNOR", "POSITION", "PORTFOLIO", "EXECUTOR", "SNAPSHOTS")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ def main() -> None:
     host = os.environ["CRASH_HOST"]
     socket.gethostname = lambda: host
     from qtops.services import loop
-    from qtops.wiring import services
+    from qtops.wiring.services import executor
 
     loop.RECLAIM_IDLE_MS = int(os.environ["CRASH_IDLE_MS"])
     loop.RECLAIM_EVERY_S = 0.2
@@ -25,7 +25,7 @@ def main() -> None:
             todo.remove(step)
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    services._failpoint = lambda settings, venue: stop_once
+    executor._failpoint = lambda settings, venue: stop_once
     from qtops.cli.main import main as qtops
 
     sys.argv = ["qtops", "--json", "run", os.environ["CRASH_SERVICE"]]

@@ -96,6 +96,10 @@ PATH = "/fapi/v2/balance"
         (HEADERS, signed_query({}, secret="wrong"), 400, -1022),
         (HEADERS, signed_query({}, timestamp=1), 400, -1021),
     ],
+    ids=[
+        *("no key", "malformed key", "unknown key", "nothing", "bad time", "unsigned"),
+        *("wrong signature", "wrong secret", "late"),
+    ],
 )
 async def test_refusals_at_the_door(api, headers, query, status, code):
     response = await api.http.get(f"{PATH}?{query}", headers=headers)

@@ -1,148 +1,13 @@
-"""Every Redis name there is: its type, its one writer, its readers, how long it lives.
+"""Every key there is, one row each."""
 
-No other module spells a name. `Names` binds the registry to a namespace (`quantum`, or a hash tag
-such as `{quantum}` on a cluster). `docs/contracts.md` is generated from these rows.
-"""
+from enum import Enum
+from typing import Final
 
-from dataclasses import dataclass
-from enum import Enum, StrEnum
-
+from qtops.contracts.registry.rows import KeySpec, Service
 from qtops.contracts.vocabulary import GateName
 
-PERMIT_TTL_S = 60
-HEARTBEAT_TTL_S = 15
-
-
-class Service(StrEnum):
-    """Everything that writes or reads, by the name that `qtops run` knows it by."""
-
-    GOVERNOR = "governor"
-    PORTFOLIO_GATE = "portfolio-gate"
-    POSITION_GATE = "position-gate"
-    EXECUTOR = "executor"
-    SNAPSHOTS = "snapshots"
-    INTENT_BRIDGE = "intent-bridge"
-    RECONCILE = "reconcile"
-    BOTS = "bots"
-    OPERATOR = "operator"
-    AUDITS = "audits"
-    EVERY = "every service, its own"
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSpec:
-    """A consumer group and the service that reads through it."""
-
-    name: str
-    service: Service
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSpec:
-    """One stream. `dead_letters` is the one service that moves undecodable entries to the dlq."""
-
-    name: str
-    message: str
-    writers: tuple[Service, ...]
-    groups: tuple[GroupSpec, ...]
-    readers: tuple[Service, ...]
-    maxlen: int
-    purpose: str
-    dead_letters: Service | None = None
-
-
-class Stream(Enum):
-    """The streams, by the operators' names."""
-
-    TRADE_INTENT = StreamSpec(
-        "trade.intent",
-        "Intent",
-        (Service.BOTS,),
-        (GroupSpec("{namespace}:group:intent_bridge", Service.INTENT_BRIDGE),),
-        (Service.AUDITS,),
-        100_000,
-        "what bots want",
-        Service.INTENT_BRIDGE,
-    )
-    APPLY_PLAN = StreamSpec(
-        "apply.plan",
-        "Plan",
-        (Service.INTENT_BRIDGE, Service.OPERATOR),
-        (
-            GroupSpec("governor", Service.GOVERNOR),
-            GroupSpec("p26_portfolio_gate", Service.PORTFOLIO_GATE),
-            GroupSpec("p33", Service.POSITION_GATE),
-            GroupSpec("intent_executor", Service.EXECUTOR),
-        ),
-        (Service.AUDITS,),
-        10_000,
-        "plans that ask for an order",
-        Service.EXECUTOR,
-    )
-    APPLY_PLAN_MANUAL = StreamSpec(
-        "apply.plan.manual",
-        "Plan",
-        (Service.OPERATOR,),
-        (
-            GroupSpec("governor", Service.GOVERNOR),
-            GroupSpec("p26_portfolio_gate", Service.PORTFOLIO_GATE),
-            GroupSpec("p33", Service.POSITION_GATE),
-            GroupSpec("intent_executor_manual", Service.EXECUTOR),
-        ),
-        (Service.AUDITS,),
-        10_000,
-        "the operator's own plans; read only while the manual lane is open",
-        Service.EXECUTOR,
-    )
-    APPLY_RESULT = StreamSpec(
-        "apply.result",
-        "Result",
-        (Service.EXECUTOR,),
-        (),
-        (Service.AUDITS,),
-        10_000,
-        "what became of each plan",
-    )
-    GATE_DECISION = StreamSpec(
-        "gate.decision",
-        "DecisionRecord",
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE),
-        (),
-        (Service.EXECUTOR, Service.AUDITS),
-        50_000,
-        "every decision of every gate; wakes the executor",
-    )
-    CONTROL_AUDIT = StreamSpec(
-        "control.audit",
-        "ControlChange",
-        (Service.OPERATOR,),
-        (),
-        (Service.AUDITS,),
-        10_000,
-        "who changed a stop switch, when, why",
-    )
-    DLQ = StreamSpec(
-        "dlq",
-        "DeadLetter",
-        (Service.EXECUTOR, Service.INTENT_BRIDGE),
-        (),
-        (Service.AUDITS,),
-        10_000,
-        "messages nobody could decode, with reason and origin",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class KeySpec:
-    """One key or family of keys. `ttl_s` None means it does not expire, with the reason beside."""
-
-    template: str
-    kind: str
-    writer: Service
-    readers: tuple[Service, ...]
-    ttl_s: int | None
-    purpose: str
-
+PERMIT_TTL_S: Final = 60
+HEARTBEAT_TTL_S: Final = 15
 
 _GATES = (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE)
 _ALL_GATES_AND_EXECUTOR = (*_GATES, Service.EXECUTOR)
@@ -264,6 +129,22 @@ class Key(Enum):
         3600,
         "daily standard deviation of log returns, from the exchange's klines",
     )
+    KLINES = KeySpec(
+        "state:klines:{symbol}",
+        "string (JSON)",
+        Service.MARKET_STATE,
+        (Service.CLUSTERS, Service.HARVEST, Service.AUDITS),
+        3600,
+        "closing prices of the last six hours, by minute",
+    )
+    CLUSTER_STATE = KeySpec(
+        "portfolio:cluster_state",
+        "hash",
+        Service.CLUSTERS,
+        (Service.PORTFOLIO_GATE, Service.RISK_BUDGET, Service.AUDITS),
+        300,
+        "stress of correlated positions",
+    )
     FILTERS = KeySpec(
         "exchange:filters",
         "hash symbol → JSON",
@@ -279,6 +160,30 @@ class Key(Enum):
         (Service.POSITION_GATE, Service.AUDITS),
         None,
         "our book: the position as our own fills add up; it must outlive restarts",
+    )
+    UNIVERSE_ACTIVE = KeySpec(
+        "cfg:universe:active",
+        "string (JSON)",
+        Service.UNIVERSE,
+        (Service.INTENT_BRIDGE, Service.POSITION_GATE, Service.EXECUTOR, Service.AUDITS),
+        None,
+        "tradable symbols as last read; it must outlive the exchange's absence",
+    )
+    UNIVERSE_LAST_OK = KeySpec(
+        "cfg:universe:last_ok",
+        "string (JSON)",
+        Service.UNIVERSE,
+        (Service.INTENT_BRIDGE, Service.POSITION_GATE, Service.EXECUTOR, Service.AUDITS),
+        None,
+        "the last list that passed validation; what a service boots from",
+    )
+    UNIVERSE_META = KeySpec(
+        "cfg:universe:meta",
+        "hash",
+        Service.UNIVERSE,
+        (Service.AUDITS,),
+        None,
+        "when and how the universe was read; `stale=1` while it is not",
     )
     KILL = KeySpec(
         "kill",
@@ -388,30 +293,3 @@ GATE_SERVICES = {
     GateName.PORTFOLIO: Service.PORTFOLIO_GATE,
     GateName.POSITION: Service.POSITION_GATE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The registry under one namespace."""
-
-    namespace: str
-
-    def stream(self, stream: Stream) -> str:
-        return f"{self.stream_prefix()}{stream.value.name}"
-
-    def stream_prefix(self) -> str:
-        """What the name of every stream, declared or not, starts with."""
-        return f"{self.namespace}:stream:"
-
-    def key(self, key: Key, **parts: str) -> str:
-        """The full key. A missing part raises KeyError: a template is never half filled."""
-        return f"{self.namespace}:{key.value.template.format(**parts)}"
-
-    def prefix(self, key: Key) -> str:
-        """What every key of the family starts with."""
-        return f"{self.namespace}:{key.value.template.partition('{')[0]}"
-
-    def group(self, stream: Stream, service: Service) -> str:
-        """The consumer group through which `service` reads `stream`."""
-        spec = next(g for g in stream.value.groups if g.service is service)
-        return spec.name.format(namespace=self.namespace)
