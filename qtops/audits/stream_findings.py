@@ -3,30 +3,17 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from qtops.audits.stream_loss import Loss, is_losing
 from qtops.audits.stream_rates import Flow, Trend
+from qtops.contracts.check import Severity
 from qtops.contracts.registry import Service, StreamSpec
 from qtops.contracts.stream_reading import ConsumerReading, GroupReading, StreamReading
 
 DEAD_AFTER_MS: Final = 300_000  # every service of ours asks again within seconds
 _NEAR_RETENTION_PCT: Final = 80
 _FIRST_TIME_MS: Final = 1_000_000_000_000  # 2001; below it an id was counted, not clocked
-
-
-class Severity(StrEnum):
-    """P0 loses work now, P1 lost or will lose it, P2 is wrong, P3 is worth knowing."""
-
-    P0 = "P0"
-    P1 = "P1"
-    P2 = "P2"
-    P3 = "P3"
-
-    @property
-    def is_fault(self) -> bool:
-        return self is not Severity.P3
 
 
 @dataclass(frozen=True, slots=True)

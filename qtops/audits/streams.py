@@ -12,12 +12,12 @@ from qtops.audits.permits import Budget, shown
 from qtops.audits.stream_findings import (
     Finding,
     GroupState,
-    Severity,
     group_findings,
     redis_cli,
 )
 from qtops.audits.stream_loss import Loss, loss_of, lost_between
 from qtops.audits.stream_rates import flow_of
+from qtops.contracts.check import Severity
 from qtops.contracts.registry import Names, Service, Stream, StreamSpec
 from qtops.contracts.stream_reading import START, GroupReading, StreamReading, StreamSample
 

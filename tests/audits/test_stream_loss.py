@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from qtops.audits.stream_findings import Severity
 from qtops.audits.stream_loss import loss_of, lost_between
 from qtops.audits.stream_rates import Trend, flow_of
 from qtops.audits.streams import Registry, judge
+from qtops.contracts.check import Severity
 from qtops.contracts.registry import Names, Service
 from qtops.contracts.stream_reading import (
     ConsumerReading,
