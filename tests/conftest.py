@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-COMPONENTS = ("redis-server", "openssl", "git", "ssh-keygen", "sha256sum")
+COMPONENTS = ("redis-server", "openssl", "git", "ssh-keygen", "sha256sum", "systemd-analyze")
 
 
 def pytest_configure() -> None:

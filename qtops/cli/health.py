@@ -1,6 +1,6 @@
 """`qtops health`: one fast pass over everything that must live, for cron and for people."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from qtops.cli.state_directory import state_dir
 from qtops.errors import ExitCode, HostError, QtopsError, UsageError
 
 if TYPE_CHECKING:
+    from qtops.cli.health_state import Said
     from qtops.contracts.health import Health
     from qtops.wiring.health import LedgerPlace
 
@@ -24,6 +25,15 @@ app = command_group()
 SCHEMA = "qtops.health/v1"
 _NAGIOS_UNKNOWN = 3
 _READABLE_BY_ALL = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a pass leaves its verdict besides stdout."""
+
+    textfile: Path | None
+    ping_url: str
+    state: Path | None
 
 
 class Format(StrEnum):
@@ -51,6 +61,10 @@ def health(
         str,
         typer.Option(metavar="URL", help="Dead man's switch: POST there, or to URL/fail."),
     ] = "",
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Keep the verdict there; print only when it changed."),
+    ] = None,
 ) -> None:
     """Whether Redis, gates, permits, exchange, disk and units are as they must be.
 
@@ -64,10 +78,11 @@ def health(
     """
     env = current()
     form = _agreed(env, form)
+    outlets = Outlets(textfile, ping_url, state)
     if form is Format.NAGIOS:
-        _for_monitoring(env, only, skip, textfile, ping_url)
+        _for_monitoring(env, only, skip, outlets)
     else:
-        _run(env, form, only, skip, textfile, ping_url)
+        _run(env, form, only, skip, outlets)
 
 
 def _agreed(env: AppContext, form: Format) -> Format:
@@ -79,14 +94,12 @@ def _agreed(env: AppContext, form: Format) -> Format:
     return Format.JSON if env.options.json else form
 
 
-def _for_monitoring(
-    env: AppContext, only: str, skip: str, textfile: Path | None, ping_url: str
-) -> None:
+def _for_monitoring(env: AppContext, only: str, skip: str, outlets: Outlets) -> None:
     """A monitor knows four codes: what stops us from looking is its UNKNOWN, not its WARNING."""
     from qtops.cli.faults import fault_of, one_line
 
     try:
-        _run(env, Format.NAGIOS, only, skip, textfile, ping_url)
+        _run(env, Format.NAGIOS, only, skip, outlets)
     except (UsageError, OutputClosedError):
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, 1 would be a WARNING to a monitor
@@ -96,23 +109,26 @@ def _for_monitoring(
         env.exit_code = _NAGIOS_UNKNOWN
 
 
-def _run(
-    env: AppContext, form: Format, only: str, skip: str, textfile: Path | None, ping_url: str
-) -> None:
+def _run(env: AppContext, form: Format, only: str, skip: str, outlets: Outlets) -> None:
     import asyncio
 
+    from qtops.cli.health_state import Said, note_change
     from qtops.wiring.health import CHECKS, take_health
 
     wanted = _selection(CHECKS, only, skip)
+    ping_url = outlets.ping_url or env.settings().secret("QTOPS_HEALTH_PING_URL").reveal()
     _check_url(ping_url)
     started = env.host.clock.monotonic_ms()
     found = asyncio.run(take_health(env.settings(), env.host.clock, wanted, _place(env)))
     took_ms = int(env.host.clock.monotonic_ms() - started)
-    if textfile is not None:
-        found = _with_textfile(env, textfile, found, took_ms)
+    if outlets.textfile is not None:
+        found = _with_textfile(env, outlets.textfile, found, took_ms)
+    said = Said(found, took_ms)
+    if outlets.state is not None:
+        said = note_change(env, outlets.state, found, took_ms)
     if ping_url:
-        _ping(env, ping_url, found)
-    _emit(env, form, found, took_ms)
+        _ping(env, ping_url, said.health)
+    _emit(env, form, said)
 
 
 def _selection(known: tuple[str, ...], only: str, skip: str) -> list[str]:
@@ -191,37 +207,50 @@ def _ping(env: AppContext, url: str, found: "Health") -> None:
         env.warn(f"ping to {urlsplit(url).hostname}/***: {error.message}")
 
 
-def _emit(env: AppContext, form: Format, found: "Health", took_ms: int) -> None:
+def _emit(env: AppContext, form: Format, said: "Said") -> None:
     from qtops.contracts.health import Status
-    from qtops.reports.health import WORDS, nagios_lines, prometheus_text
 
-    is_well = found.status is Status.OK
+    found = said.health
 
     def text(out: Printer) -> None:
-        if form is Format.NAGIOS:
-            for line in nagios_lines(found)[: 1 if env.options.quiet else None]:
-                out.verdict(None, line)
-        elif form is Format.PROM:
-            shown = prometheus_text(found, now_ms=env.now_ms(), took_ms=took_ms)
-            for line in shown.splitlines():
-                out.verdict(None, line)
-        else:
-            where = env.settings().entry("QTOPS_REDIS_URL").shown
-            _print_health(out, found, WORDS[found.status], f"{where}  {span(took_ms)}")
+        if said.is_news or form is Format.PROM:
+            _print(env, out, form, said)
 
-    code = ExitCode.OK if is_well else ExitCode.UNHEALTHY
-    payload = _payload(found, took_ms)
-    emit(env, CommandResult(SCHEMA, found.status.value, code, payload, text))
+    code = ExitCode.OK if found.status is Status.OK else ExitCode.UNHEALTHY
+    emit(env, CommandResult(SCHEMA, found.status.value, code, _payload(said), text))
     if form is Format.NAGIOS:
         env.exit_code = found.status.number
 
 
-def _payload(found: "Health", took_ms: int) -> dict[str, Any]:
-    return {
+def _print(env: AppContext, out: Printer, form: Format, said: "Said") -> None:
+    from qtops.cli.health_state import alert_text
+    from qtops.reports.health import WORDS, nagios_lines, prometheus_text
+
+    found = said.health
+    news = alert_text(said.alert) if said.alert else ""
+    if form is Format.NAGIOS:
+        for line in nagios_lines(found, news)[: 1 if env.options.quiet else None]:
+            out.verdict(None, line)
+    elif form is Format.PROM:
+        for line in prometheus_text(found, now_ms=env.now_ms(), took_ms=said.took_ms).splitlines():
+            out.verdict(None, line)
+    else:
+        where = env.settings().entry("QTOPS_REDIS_URL").shown
+        headline = f"{found.headline} ({news})" if news else found.headline
+        context = f"{where}  {span(said.took_ms)}"
+        out.verdict(Mark(found.status.value), WORDS[found.status], headline, context)
+        _print_health(out, found)
+
+
+def _payload(said: "Said") -> dict[str, Any]:
+    from qtops.cli.health_state import alert_payload
+
+    found = said.health
+    payload = {
         "headline": found.headline,
         "checks_seen": found.seen,
         "checks_selected": len(found.checks),
-        "took_ms": took_ms,
+        "took_ms": said.took_ms,
         "checks": [
             {
                 "check": check.name,
@@ -236,10 +265,10 @@ def _payload(found: "Health", took_ms: int) -> dict[str, Any]:
             for check in found.checks
         ],
     }
+    return payload | ({"alert": alert_payload(said.alert)} if said.is_watched else {})
 
 
-def _print_health(out: Printer, found: "Health", word: str, context: str) -> None:
-    out.verdict(Mark(found.status.value), word, found.headline, context)
+def _print_health(out: Printer, found: "Health") -> None:
     rows: list[list[Cell]] = [
         [check.name, Tinted(check.status.value, Mark(check.status.value)), check.summary]
         for check in found.checks

@@ -33,9 +33,13 @@ _HELP: Final = {
 _MS_PER_S: Final = 1000
 
 
-def nagios_lines(health: Health) -> list[str]:
-    """`CRITICAL - words | figures`, then each finding with the command that leads on."""
-    head = f"{WORDS[health.status]} - {_inline(health.headline)}"
+def nagios_lines(health: Health, news: str = "") -> list[str]:
+    """`CRITICAL - words | figures`, then each finding with the command that leads on.
+
+    `news` says what changed since the pass before.
+    """
+    words = f"{health.headline} ({news})" if news else health.headline
+    head = f"{WORDS[health.status]} - {_inline(words)}"
     figures = " ".join(_perfdata(figures) for figures in _by_name(health.figures))
     lines = [f"{head} | {figures}" if figures else head]
     for _, finding in health.findings:
