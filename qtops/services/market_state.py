@@ -52,10 +52,13 @@ class MarketPublisher:
         self._requests = asyncio.Semaphore(_REQUESTS_AT_ONCE)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
-        """Publish until `stop`. Ready means that marks, closes and volatility are there."""
+        """Publish until `stop`. Ready means that marks are there, and closes were asked for.
+
+        Closes are not waited for: one symbol that the exchange does not know must not hold up all.
+        """
         readings = (
+            Reading("klines", self._klines, self._plan.klines_s, awaited=False),
             Reading("marks", self._marks, self._plan.marks_s),
-            Reading("klines", self._klines, self._plan.klines_s),
         )
         await self._poller.run(readings, stop, ready)
 
