@@ -15,6 +15,7 @@ from qtops.errors import DecodeError
 
 BEATING: Final = (
     Service.SNAPSHOTS,
+    Service.MARKET_STATE,
     Service.GOVERNOR,
     Service.PORTFOLIO_GATE,
     Service.POSITION_GATE,

@@ -157,6 +157,11 @@ class Fields:
     def need_decimal(self, *names: str) -> Decimal:
         return parse_decimal(self.need(*names), names[0])
 
+    def optional_decimal(self, *names: str) -> Decimal | None:
+        """None when absent; what is there and is no number raises."""
+        raw = self.take(*names)
+        return None if raw is None else parse_decimal(raw, names[0])
+
     def need_int(self, *names: str) -> int:
         return parse_int(self.need(*names), names[0])
 

@@ -52,10 +52,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """All non-empty positions at one moment, and the account's equity in USDT if it was read."""
+    """All non-empty positions at one moment, and the account's equity in USDT if it was read.
+
+    `equity_at_ms` is when equity was asked for; the peak is the highest equity ever seen.
+    """
 
     positions: Mapping[str, Position]
     equity_usdt: Decimal | None = None
+    peak_equity_usdt: Decimal | None = None
+    equity_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

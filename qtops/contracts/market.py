@@ -10,6 +10,8 @@ from qtops.contracts.values import ZERO, fmt_decimal, parse_decimal
 from qtops.errors import DecodeError
 
 INTERVAL_MS = 60_000
+# Six hours of returns take one close more.
+RING_CLOSES = 361
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +56,40 @@ def _kline(row: object, number: int) -> Kline:
             if price > ZERO:
                 return Kline(open_time_ms, price)
     raise DecodeError("bad_row", "klines", f"klines: row {number} is no [open_time_ms, close]")
+
+
+def last_finished_ms(exchange_now_ms: int, grace_ms: int) -> int:
+    """When the newest minute began that has been over for `grace_ms`, by the exchange's clock.
+
+    The grace covers what is not known about that clock: a running minute has a price, but no close.
+    """
+    return (exchange_now_ms - grace_ms) // INTERVAL_MS * INTERVAL_MS - INTERVAL_MS
+
+
+def missing_since_ms(ring: Sequence[Kline], finished_ms: int) -> int | None:
+    """From which minute on to ask, so that the ring reaches `finished_ms`; None: nothing to ask.
+
+    The last minute of the ring is asked for again, so that what was taken too early is put right.
+    """
+    first_ms = finished_ms - (RING_CLOSES - 1) * INTERVAL_MS
+    if not ring or ring[-1].open_time_ms < first_ms:
+        return first_ms
+    newest_ms = ring[-1].open_time_ms
+    return newest_ms if newest_ms < finished_ms else None
+
+
+def is_whole(ring: Sequence[Kline]) -> bool:
+    """As long as it should be, without a gap."""
+    if len(ring) < RING_CLOSES:
+        return False
+    return ring[-1].open_time_ms - ring[0].open_time_ms == (len(ring) - 1) * INTERVAL_MS
+
+
+def merged(ring: Sequence[Kline], tail: Sequence[Kline], finished_ms: int) -> list[Kline]:
+    """The ring with the tail's word for its minutes, up to `finished_ms`, not older than six hours.
+
+    Ascending. A minute that is in neither stays a gap.
+    """
+    by_minute = {kline.open_time_ms: kline for kline in (*ring, *tail)}
+    first_ms = finished_ms - (RING_CLOSES - 1) * INTERVAL_MS
+    return [by_minute[when] for when in sorted(by_minute) if first_ms <= when <= finished_ms]

@@ -11,6 +11,7 @@ from typing import Any
 
 from qtops.contracts.codec import Fields, parse_bool, parse_int, parse_json_object, text_of
 from qtops.contracts.facts import Known, Portfolio, Position, Reservation
+from qtops.contracts.portfolio_state import PortfolioState
 from qtops.contracts.values import ZERO, fmt_decimal, parse_decimal, parse_symbol
 from qtops.contracts.venue import Filters
 from qtops.contracts.vocabulary import Side
@@ -61,7 +62,7 @@ def side_of(amount: Decimal) -> str:
 
 
 def encode_portfolio(portfolio: Portfolio, observed_at_ms: int) -> dict[str, str]:
-    """`state:portfolio`: every non-empty position, and equity where it was read."""
+    """`state:portfolio`: every non-empty position, and all that `portfolio.state` says."""
     positions = {
         symbol: {
             "amount": fmt_decimal(p.amount),
@@ -70,19 +71,15 @@ def encode_portfolio(portfolio: Portfolio, observed_at_ms: int) -> dict[str, str
         }
         for symbol, p in portfolio.positions.items()
     }
-    fields = {
+    return {
+        **PortfolioState.of(portfolio, observed_at_ms).to_fields(),
         "positions": json.dumps(positions, sort_keys=True),
-        "position_count": str(len(positions)),
         "ts_epoch": str(observed_at_ms // 1000),
-        "observed_at_ms": str(observed_at_ms),
     }
-    if portfolio.equity_usdt is not None:
-        fields["equity_usd"] = fmt_decimal(portfolio.equity_usdt)
-    return fields
 
 
 def decode_portfolio(raw: Mapping[str, str]) -> Known[Portfolio]:
-    """Positions and equity; a position without a price raises."""
+    """Positions and equity; a position without a price raises. The original wrote no peak."""
     fields = Fields(raw)
     positions = {
         parse_symbol(symbol): Position(
@@ -92,8 +89,13 @@ def decode_portfolio(raw: Mapping[str, str]) -> Known[Portfolio]:
         )
         for symbol, p in parse_json_object(fields.need("positions"), "positions").items()
     }
-    equity = fields.take("equity_usd")
-    portfolio = Portfolio(positions, parse_decimal(equity, "equity_usd") if equity else None)
+    when = fields.take("equity_at_ms")
+    portfolio = Portfolio(
+        positions,
+        fields.optional_decimal("equity_usd"),
+        fields.optional_decimal("peak_equity_usd"),
+        None if when is None else parse_int(when, "equity_at_ms"),
+    )
     return Known(portfolio, observed_at(fields))
 
 
@@ -213,3 +215,14 @@ def decode_book(raw: Mapping[str, str]) -> tuple[Decimal, int]:
     if side in {"SHORT", "SELL"} and amount > ZERO:
         amount = -amount
     return amount, parse_int(fields.take("version") or "0", "version")
+
+
+def encode_peak(equity_usdt: Decimal, at_ms: int) -> dict[str, str]:
+    """`account:peak_equity:ENVIRONMENT`: the highest equity seen, and when."""
+    return {"equity_usd": fmt_decimal(equity_usdt), "observed_at_ms": str(at_ms)}
+
+
+def decode_peak(raw: Mapping[str, str]) -> Known[Decimal]:
+    """Strict: a peak that cannot be read is not replaced by a lower one."""
+    fields = Fields(raw)
+    return Known(fields.need_decimal("equity_usd"), observed_at(fields))

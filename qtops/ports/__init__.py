@@ -3,6 +3,7 @@
 from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
+from qtops.ports.market import MarketStore
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
 from qtops.ports.venue import Clock, Venue
@@ -19,6 +20,7 @@ __all__ = [
     "Heartbeats",
     "Inbox",
     "Issue",
+    "MarketStore",
     "PermitEntry",
     "PermitSource",
     "PlanStore",

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Protocol
 
 from qtops.contracts.decision import DecisionRecord
@@ -52,13 +51,13 @@ class SnapshotStore(Protocol):
     async def now_ms(self) -> int: ...
 
     async def positions(
-        self, portfolio: Portfolio, symbols: frozenset[str], observed_at_ms: int
-    ) -> None:
-        """All of one reading at once; `symbols` without a position are written flat."""
+        self, portfolio: Portfolio, symbols: frozenset[str], observed_at_ms: int, *, tell: bool
+    ) -> Portfolio:
+        """All of one reading at once; `symbols` without a position are written flat.
+
+        Raises the account's peak where equity is higher, and returns the portfolio with the peak.
+        `tell` appends its state to `portfolio.state` too.
+        """
         ...
-
-    async def marks(self, prices: Mapping[str, Decimal], observed_at_ms: int) -> None: ...
-
-    async def volatility(self, sigma: Mapping[str, Decimal], observed_at_ms: int) -> None: ...
 
     async def filters(self, rules: Mapping[str, Filters], observed_at_ms: int) -> None: ...

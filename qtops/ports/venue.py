@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from qtops.contracts.market import Kline
 from qtops.contracts.venue import (
     Filters,
     OrderRequest,
@@ -54,8 +55,8 @@ class Venue(Protocol):
 
     async def mark_prices(self) -> dict[str, Decimal]: ...
 
-    async def closes(self, symbol: str, interval: str, limit: int) -> list[Decimal]:
-        """Closing prices of the newest `limit` klines, oldest first, the running one included."""
+    async def klines(self, symbol: str, start_ms: int, limit: int) -> list[Kline]:
+        """Up to `limit` minutes from `start_ms` on, oldest first, the running one included."""
         ...
 
     async def balance(self) -> VenueBalance: ...

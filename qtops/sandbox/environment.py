@@ -13,6 +13,7 @@ _KEY_LENGTH: Final = 64
 # The gates and what they cannot do without: what a sandbox runs unless told otherwise.
 GATES: Final = (
     Service.SNAPSHOTS,
+    Service.MARKET_STATE,
     Service.GOVERNOR,
     Service.PORTFOLIO_GATE,
     Service.POSITION_GATE,

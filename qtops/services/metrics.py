@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from qtops.contracts.decision import Allow, Decision
 from qtops.contracts.facts import Facts, Known
+from qtops.contracts.portfolio_state import PortfolioState
 from qtops.contracts.registry import Service
 from qtops.contracts.vocabulary import GateName
 
@@ -112,18 +113,19 @@ def _gauge_values(decision: Decision, facts: Facts) -> dict[str, float]:
     return values
 
 
-class SnapshotMetrics:
-    """What the publisher took from the exchange; `what` is positions, marks, filters, …"""
+class PollMetrics:
+    """What a service took from the exchange; `what` is positions, marks, filters, …"""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, service: Service) -> None:
+        name = f"qtops_{service.value.replace('-', '_')}"
         self._published = Counter(
-            "qtops_snapshots_published", "Readings published.", ["what"], registry=registry
+            f"{name}_published", "Readings published.", ["what"], registry=registry
         )
         self._failed = Counter(
-            "qtops_snapshots_failed", "Readings that failed.", ["what"], registry=registry
+            f"{name}_failed", "Readings that failed.", ["what"], registry=registry
         )
         self._last = Gauge(
-            "qtops_snapshots_last_success_timestamp_seconds",
+            f"{name}_last_success_timestamp_seconds",
             "When a reading was last published, UTC.",
             ["what"],
             registry=registry,
@@ -135,6 +137,31 @@ class SnapshotMetrics:
 
     def failed(self, what: str) -> None:
         self._failed.labels(what).inc()
+
+
+class AccountMetrics:
+    """The account at the last snapshot; NaN is not known."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._gauges = {
+            name: Gauge(f"qtops_account_{name}", text, registry=registry)
+            for name, text in (
+                ("equity_usdt", "Margin balance, unrealised profit included."),
+                ("drawdown_ratio", "Part of the highest equity that is lost."),
+                ("gross_exposure_usdt", "Sum of absolute notionals at mark prices."),
+                ("net_exposure_usdt", "Sum of signed notionals at mark prices."),
+            )
+        }
+
+    def shows(self, state: PortfolioState) -> None:
+        values = {
+            "equity_usdt": state.equity_usdt,
+            "drawdown_ratio": state.drawdown,
+            "gross_exposure_usdt": state.gross_exposure_usdt,
+            "net_exposure_usdt": state.net_exposure_usdt,
+        }
+        for name, value in values.items():
+            self._gauges[name].set(float("nan") if value is None else float(value))
 
 
 class ExecutorMetrics:

@@ -6,7 +6,7 @@ A setting that nothing reads is not declared. Names are the operators' own where
 # ruff: noqa: E501  one setting, one line
 
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from qtops.settings.model import Kind, Setting
 
@@ -24,12 +24,13 @@ ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
 RUN: Final = ("services",)
-EXCHANGE: Final = ("executor", "snapshots", "proof")
+EXCHANGE: Final = ("executor", "snapshots", "market state", "proof")
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
+MARKET: Final = ("market state",)
 SANDBOX: Final = ("sandbox exchange",)
 ROLLBACK: Final = ("rollback",)
 
@@ -38,9 +39,11 @@ def _ratio(name: str, default: str, text: str) -> Setting:
     return Setting(name, Kind.DECIMAL, default, text, PORTFOLIO, maximum=ONE)
 
 
-def _positive(name: str, kind: Kind, default: str, text: str, readers: tuple[str, ...]) -> Setting:
+def _positive(
+    name: str, kind: Kind, default: str, text: str, readers: tuple[str, ...], **more: Any
+) -> Setting:
     least = ONE if kind in {Kind.INTEGER, Kind.MILLISECONDS} else Decimal("0.001")
-    return Setting(name, kind, default, text, readers, minimum=least)
+    return Setting(name, kind, default, text, readers, minimum=least, **more)
 
 
 def _port(service: str, default: str, reader: tuple[str, ...]) -> Setting:
@@ -106,11 +109,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("QTOPS_FAILPOINT", Kind.TEXT, "", "Sandbox only: the step at which the executor kills itself.", EXECUTOR),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
-    _positive("SNAPSHOT_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", SNAPSHOTS),
-    _positive("SNAPSHOT_VOLATILITY_SECONDS", Kind.SECONDS, "300", "Pause between readings of the volatility.", SNAPSHOTS),
+    _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
     # health
     Setting("QTOPS_HEALTH_PING_URL", Kind.SECRET, "", "Where health reports that it ran, when there is no --ping-url; the path is a secret.", ("health",)),
+    # market state
+    Setting("MARKET_SYMBOLS", Kind.NAMES, "", "Symbols it reads besides the allowed and the held ones.", MARKET),
+    _positive("MARKET_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", MARKET, aliases=("SNAPSHOT_MARKS_SECONDS",)),
+    _positive("MARKET_KLINES_SECONDS", Kind.SECONDS, "5", "Pause between looks for a finished minute: its close is read, and the volatility follows.", MARKET, aliases=("SNAPSHOT_VOLATILITY_SECONDS",)),
+    _positive("MARKET_VOLATILITY_HALF_LIFE_MINUTES", Kind.INTEGER, "60", "Age at which a return counts half in the volatility.", MARKET),
+    _positive("MARKET_VOLATILITY_MIN_RETURNS", Kind.INTEGER, "30", "Minute returns below which a symbol has no volatility, and opens are blocked.", MARKET, maximum=Decimal(360)),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -119,6 +127,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
+    _port("MARKET_STATE", "8054", MARKET),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -154,4 +163,4 @@ ORDERED: Final = (
 SELECTORS: Final = ("QTOPS_PROFILE", "QTOPS_CONFIG")
 
 # Prefixes of the operators' own variables: never a warning, listed by `config show` when unread.
-FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_")
+FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "MARKET_", "BINANCE_")

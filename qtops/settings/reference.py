@@ -54,6 +54,7 @@ _TITLES: Final = {
     "P33": "Position gate",
     "INTENT": "Executor",
     "SNAPSHOT": "Snapshot publisher",
+    "MARKET": "Market state",
     "STRICT": "Ledger",
 }
 _OF_OURS: Final = {

@@ -24,7 +24,7 @@ from qtops.contracts.snapshot import encode_portfolio
 from qtops.contracts.vocabulary import Action, GateName, PlanDecision, Side
 from qtops.sandbox.redis_server import EmbeddedRedis
 
-SERVICES = ("snapshots", "governor", "portfolio-gate", "position-gate", "executor")
+SERVICES = ("snapshots", "market-state", "governor", "portfolio-gate", "position-gate", "executor")
 GROUPS = ("governor", "p26_portfolio_gate", "p33", "intent_executor")
 PLANS = "quantum:stream:apply.plan"
 DECISIONS = "quantum:stream:gate.decision"

@@ -21,7 +21,7 @@ import redis
 QTOPS = [sys.executable, "-P", "-m", "qtops"]
 PATIENCE_S = 50
 LEASE_S = 15
-GATES_WITHOUT_GOVERNOR = "snapshots,portfolio-gate,position-gate,executor"
+GATES_WITHOUT_GOVERNOR = "snapshots,market-state,portfolio-gate,position-gate,executor"
 PLANS = "quantum:stream:apply.plan"
 SECRETS = ("BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_API_SECRET", "QTOPS_PERMIT_KEY")
 

@@ -18,7 +18,7 @@ import redis
 from qtops.sandbox.redis_server import EmbeddedRedis
 
 QTOPS = [sys.executable, "-P", "-m", "qtops"]
-GATES = ["snapshots", "governor", "portfolio-gate", "position-gate", "executor"]
+GATES = ["snapshots", "market-state", "governor", "portfolio-gate", "position-gate", "executor"]
 LINUX_ONLY = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pidfd, prctl")
 
 

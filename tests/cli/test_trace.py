@@ -87,7 +87,10 @@ async def test_a_refused_exit_names_the_gate_and_its_reason(system, trace):
 
 async def test_a_plan_that_nobody_decided_names_the_dead_gates(system, trace):
     await system.start(
-        Service.SNAPSHOTS, Service.EXECUTOR, INTENT_EXECUTOR_PERMIT_WAIT_SECONDS="0.2"
+        Service.SNAPSHOTS,
+        Service.MARKET_STATE,
+        Service.EXECUTOR,
+        INTENT_EXECUTOR_PERMIT_WAIT_SECONDS="0.2",
     )
     await system.publish(**close_plan("p1"))
     await system.result("p1")

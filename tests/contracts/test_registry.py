@@ -14,7 +14,7 @@ from qtops.gates.position import POSITION_GATE
 from tests.strategies import printable
 
 NAMESPACES = ("quantum", "{quantum}", "qt:2")
-PARTS = {"plan_id", "symbol", "service", "key_id"}
+PARTS = {"plan_id", "symbol", "service", "key_id", "environment"}
 
 
 def parts_of(key):
@@ -65,7 +65,7 @@ def test_undecodable_entries_have_exactly_one_undertaker_where_services_consume(
 
 
 def test_every_message_of_a_stream_has_its_parser():
-    from qtops.contracts import dead_letter, decision, intent, plan, result
+    from qtops.contracts import dead_letter, decision, intent, plan, portfolio_state, result
 
     parsers = {
         "Intent": intent.Intent,
@@ -73,6 +73,7 @@ def test_every_message_of_a_stream_has_its_parser():
         "Result": result.Result,
         "DecisionRecord": decision.DecisionRecord,
         "DeadLetter": dead_letter.DeadLetter,
+        "PortfolioState": portfolio_state.PortfolioState,
     }
     messages = {stream.value.message for stream in Stream} - {"ControlChange"}
     assert messages == parsers.keys()

@@ -19,9 +19,14 @@ def test_a_position_is_read_back(symbol, position, at_ms):
     assert snapshot.decode_position(wire) == Known(position, at_ms)
 
 
-@given(positions=st.dictionaries(symbols, positions), equity=st.none() | positive, at_ms=times_ms)
-def test_a_portfolio_is_read_back(positions, equity, at_ms):
-    portfolio = Portfolio(positions, equity)
+@given(
+    positions=st.dictionaries(symbols, positions),
+    equity=st.none() | positive,
+    peak=st.none() | positive,
+    at_ms=times_ms,
+)
+def test_a_portfolio_is_read_back(positions, equity, peak, at_ms):
+    portfolio = Portfolio(positions, equity, peak, None if equity is None else at_ms - 1)
     wire = snapshot.encode_portfolio(portfolio, at_ms)
     assert snapshot.decode_portfolio(wire) == Known(portfolio, at_ms)
 
@@ -49,6 +54,11 @@ def test_rules_are_read_back(step, at_ms):
 def test_a_reservation_is_read_back(quantity, side, state, reduce_only):
     made = reservation(quantity=quantity, side=side, state=state, reduce_only=reduce_only)
     assert snapshot.decode_reservation(snapshot.encode_reservation(made)) == made
+
+
+@given(equity=positive, at_ms=times_ms)
+def test_a_peak_is_read_back(equity, at_ms):
+    assert snapshot.decode_peak(snapshot.encode_peak(equity, at_ms)) == Known(equity, at_ms)
 
 
 def test_the_originals_snapshot_is_read_with_its_age_in_seconds():

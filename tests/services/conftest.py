@@ -29,7 +29,8 @@ from qtops.wiring import arm_sandbox, open_bench, open_link
 from qtops.wiring.services import BUILDERS, run_services
 
 GATES = (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE)
-EVERYTHING = (Service.SNAPSHOTS, *GATES, Service.EXECUTOR)
+READERS = (Service.SNAPSHOTS, Service.MARKET_STATE)
+EVERYTHING = (*READERS, *GATES, Service.EXECUTOR)
 SYMBOLS = "BTCUSDT,ETHUSDT,TRXUSDT,SOLUSDT,XRPUSDT,BNBUSDT,ADAUSDT,DOGEUSDT,LINKUSDT,AVAXUSDT"
 
 
@@ -227,3 +228,11 @@ async def flat_system(redis_server: EmbeddedRedis) -> AsyncIterator[System]:
     """No positions, and caps that leave room for small opens."""
     async with running_system(redis_server.url, "flat") as running:
         yield running
+
+
+async def until(read, wanted):
+    """Ask until the answer is the wanted one; ten seconds at most."""
+    async with asyncio.timeout(10):
+        while (seen := await read()) != wanted:
+            await asyncio.sleep(0.02)
+    return seen

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from qtops.contracts.registry import Key, Service
-from tests.services.conftest import EVERYTHING, SYMBOLS, System, close_plan, open_plan
+from tests.services.conftest import EVERYTHING, READERS, SYMBOLS, System, close_plan, open_plan
 
 SMALL = {  # about 10 to 60 USDT each at the sandbox's prices
     "BTCUSDT": "0.002", "ETHUSDT": "0.02", "TRXUSDT": "100", "SOLUSDT": "1", "XRPUSDT": "20",
@@ -76,7 +76,7 @@ async def _forge(system: System, plan_id: str, change) -> None:
     ],
 )
 async def test_a_permit_that_is_not_what_it_claims_admits_nothing(system: System, change, reason):
-    await system.start(Service.SNAPSHOTS, Service.GOVERNOR, Service.PORTFOLIO_GATE,
+    await system.start(*READERS, Service.GOVERNOR, Service.PORTFOLIO_GATE,
                        Service.POSITION_GATE)  # fmt: skip
     await system.publish(**close_plan("p1"))
     await _forge(system, "p1", change)
@@ -88,7 +88,7 @@ async def test_a_permit_that_is_not_what_it_claims_admits_nothing(system: System
 
 
 async def test_an_unsigned_permit_for_another_plan_admits_nothing(system: System):
-    await system.start(*EVERYTHING[:4], QTOPS_PERMIT_KEY="")
+    await system.start(*EVERYTHING[:-1], QTOPS_PERMIT_KEY="")
     await system.publish(**close_plan("p1"))
     await _forge(system, "p1", lambda p: {**p, "plan_digest": "0" * 64})
     await system.start(Service.EXECUTOR, QTOPS_PERMIT_KEY="")
@@ -118,7 +118,7 @@ async def test_the_kill_switch_stops_what_it_should(system: System, value, close
 
 
 async def test_a_kill_after_the_permits_voids_them_all(system: System):
-    await system.start(*EVERYTHING[:4])
+    await system.start(*EVERYTHING[:-1])
     await system.publish(**close_plan("p1"))
     await _forge(system, "p1", lambda p: {**p})
     await system.link.client.incr(system.names.key(Key.KILL_EPOCH))

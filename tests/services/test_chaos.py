@@ -15,6 +15,7 @@ from qtops.services import loop
 from tests.services.conftest import (
     EVERYTHING,
     GATES,
+    READERS,
     SYMBOLS,
     System,
     close_plan,
@@ -32,7 +33,7 @@ from tests.services.crashes import (
     workers,
 )
 
-FEEDERS = (Service.SNAPSHOTS, *GATES)
+FEEDERS = (*READERS, *GATES)
 SMALL = {  # about 10 to 60 USDT each at the sandbox's prices
     "BTCUSDT": "0.002", "ETHUSDT": "0.02", "TRXUSDT": "100", "SOLUSDT": "1", "XRPUSDT": "20",
     "BNBUSDT": "0.1", "ADAUSDT": "100", "DOGEUSDT": "200", "LINKUSDT": "3", "AVAXUSDT": "2",
@@ -63,7 +64,7 @@ async def test_faults_and_deaths_in_any_order_leave_the_books_straight(system: S
     """Plans, faults, kills of an executor and restarts of the gates, in a random order."""
     luck = random.Random(seed)
     before = await positions(system)
-    await system.start(Service.SNAPSHOTS, **ROOMY)
+    await system.start(*READERS, **ROOMY)
     plans = [close_plan(f"c{i}", *luck.choice((("TRXUSDT", "50"), ("ETHUSDT", "0.1"))))
              for i in range(8)]  # fmt: skip
     opens = luck.sample([s for s in SMALL if s not in before], 5)
@@ -110,7 +111,7 @@ async def test_caps_hold_at_the_exchange_with_two_governors_and_two_executors(
 ):
     """Thirty opens of ten symbols at once; four positions and 150 USDT are allowed."""
     caps = {"GOV_MAX_OPEN_POSITIONS": "4", "GOV_MAX_TOTAL_NOTIONAL_USDT": "150"}
-    await flat_system.start(Service.SNAPSHOTS, Service.PORTFOLIO_GATE, Service.POSITION_GATE)
+    await flat_system.start(*READERS, Service.PORTFOLIO_GATE, Service.POSITION_GATE)
     async with workers() as alive:
         for host in ("one", "two"):
             alive.append(await Worker.start(flat_system, host, Service.GOVERNOR, **caps))

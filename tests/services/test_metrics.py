@@ -12,10 +12,11 @@ from qtops.contracts.facts import Facts, Known, Position
 from qtops.contracts.registry import Service
 from qtops.contracts.vocabulary import DenyReason, GateName
 from qtops.services.metrics import (
+    AccountMetrics,
     ExecutorMetrics,
     GateMetrics,
     LoopMetrics,
-    SnapshotMetrics,
+    PollMetrics,
 )
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -27,7 +28,8 @@ def exported() -> set[str]:
         lambda r: LoopMetrics(r, Service.GOVERNOR),
         *(lambda r, g=gate: GateMetrics(r, g) for gate in GateName),
         ExecutorMetrics,
-        SnapshotMetrics,
+        AccountMetrics,
+        *(lambda r, s=s: PollMetrics(r, s) for s in (Service.SNAPSHOTS, Service.MARKET_STATE)),
     ):
         registry = CollectorRegistry()
         fill(registry)

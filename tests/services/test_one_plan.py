@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from qtops.contracts.registry import Key, Service, Stream
-from tests.services.conftest import EVERYTHING, GATES, System, close_plan, open_plan
+from tests.services.conftest import EVERYTHING, GATES, READERS, System, close_plan, open_plan
 
 
 async def test_a_close_is_filled_reduce_only_and_floored_to_the_lot_step(system: System):
@@ -89,7 +89,7 @@ async def test_a_symbol_without_a_position_is_refused_in_writing(system: System)
 
 
 async def test_without_the_governor_no_order_leaves_and_the_result_names_it(system: System):
-    await system.start(Service.SNAPSHOTS, Service.PORTFOLIO_GATE, Service.POSITION_GATE)
+    await system.start(*READERS, Service.PORTFOLIO_GATE, Service.POSITION_GATE)
     await system.start(Service.EXECUTOR, INTENT_EXECUTOR_PERMIT_WAIT_SECONDS="0.3")
     await system.publish(**close_plan("p1"))
     result = await system.result("p1")

@@ -10,9 +10,9 @@ import pytest
 
 from qtops.contracts.registry import Key, Service, Stream
 from qtops.services.failpoints import Step
-from tests.services.conftest import EVERYTHING, GATES, System, close_plan, open_plan
+from tests.services.conftest import EVERYTHING, GATES, READERS, System, close_plan, open_plan
 
-FEEDERS = (Service.SNAPSHOTS, *GATES)
+FEEDERS = (*READERS, *GATES)
 
 
 async def start_executor(system: System, **environ: str) -> asyncio.subprocess.Process:
@@ -131,7 +131,7 @@ async def test_a_partial_fill_is_reported_with_what_was_filled(system: System):
 
 async def test_a_slow_plan_does_not_hold_up_the_others(system: System):
     """Fourteen plans wait for permits that never come; the one with permits goes through first."""
-    await system.start(Service.SNAPSHOTS, Service.EXECUTOR, INTENT_EXECUTOR_PERMIT_WAIT_SECONDS="5")
+    await system.start(*READERS, Service.EXECUTOR, INTENT_EXECUTOR_PERMIT_WAIT_SECONDS="5")
     for i in range(14):
         await system.publish(**close_plan(f"stuck-{i}"))
     await system.start(Service.GOVERNOR, Service.PORTFOLIO_GATE)  # the position gate is missing

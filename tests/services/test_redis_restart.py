@@ -9,7 +9,7 @@ import pytest
 from qtops.contracts.registry import Key, Service, Stream
 from qtops.services import loop
 from qtops.services.failpoints import Step
-from tests.services.conftest import EVERYTHING, GATES, System, close_plan, running_system
+from tests.services.conftest import EVERYTHING, GATES, READERS, System, close_plan, running_system
 from tests.services.crashes import (
     FragileRedis,
     Worker,
@@ -23,7 +23,7 @@ from tests.services.crashes import (
     workers,
 )
 
-FEEDERS = (Service.SNAPSHOTS, *GATES)
+FEEDERS = (*READERS, *GATES)
 FAST = {"QTOPS_RECV_WINDOW_MS": "500"}
 
 
@@ -125,7 +125,7 @@ async def test_one_that_slept_through_the_send_and_the_crash_does_not_send_again
 ):
     """It waited for permits; another took over and sent; the crash gave the permits back."""
     before = await positions(shaky)
-    await shaky.start(Service.SNAPSHOTS, Service.GOVERNOR, Service.PORTFOLIO_GATE)
+    await shaky.start(*READERS, Service.GOVERNOR, Service.PORTFOLIO_GATE)
     async with workers() as alive:
         alive.append(sleeper := await Worker.start(shaky, "one"))
         await shaky.publish(**close_plan("p1"))
@@ -174,7 +174,7 @@ async def test_a_refusal_does_not_survive_the_crash_that_undid_an_order(
 ):
     """The sleeper would refuse for want of permits; but the other had sent the order."""
     before = await positions(shaky)
-    await shaky.start(Service.SNAPSHOTS, Service.GOVERNOR, Service.PORTFOLIO_GATE)
+    await shaky.start(*READERS, Service.GOVERNOR, Service.PORTFOLIO_GATE)
     async with workers() as alive:
         patience = {"INTENT_EXECUTOR_PERMIT_WAIT_SECONDS": "2"}
         alive.append(sleeper := await Worker.start(shaky, "one", **patience))

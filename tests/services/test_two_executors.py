@@ -7,7 +7,7 @@ import pytest
 
 from qtops.contracts.registry import Key, Service, Stream
 from qtops.services.failpoints import Step
-from tests.services.conftest import EVERYTHING, GATES, System, close_plan, open_plan
+from tests.services.conftest import EVERYTHING, GATES, READERS, System, close_plan, open_plan
 from tests.services.crashes import (
     Worker,
     assert_consistent,
@@ -18,7 +18,7 @@ from tests.services.crashes import (
     workers,
 )
 
-FEEDERS = (Service.SNAPSHOTS, *GATES)
+FEEDERS = (*READERS, *GATES)
 
 
 @pytest.mark.parametrize(

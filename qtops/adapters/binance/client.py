@@ -11,6 +11,7 @@ from qtops.adapters.binance.settings import VenueSettings
 from qtops.adapters.binance.transport import Request, Transport
 from qtops.adapters.binance.weight import Cost, Priority, RateBudget, RateLedger
 from qtops.contracts.environment import Environment
+from qtops.contracts.market import Kline
 from qtops.contracts.values import ZERO, fmt_decimal
 from qtops.contracts.venue import (
     Filters,
@@ -103,11 +104,13 @@ class BinanceVenue:
         request = Request("GET", "/fapi/v1/premiumIndex", cost=Cost(10))
         return await self._read(request, decode.mark_prices)
 
-    async def closes(self, symbol: str, interval: str, limit: int) -> list[Decimal]:
+    async def klines(self, symbol: str, start_ms: int, limit: int) -> list[Kline]:
+        """The weight grows with `limit`: 1 below 100, 2 below 500."""
         weight = next((weight for most, weight in _KLINE_WEIGHTS if limit <= most), 10)
-        params = {"symbol": symbol, "interval": interval, "limit": str(limit)}
+        asked = {"startTime": str(start_ms), "limit": str(limit)}
+        params = {"symbol": symbol, "interval": "1m", **asked}
         request = Request("GET", "/fapi/v1/klines", params, Cost(weight))
-        return await self._read(request, decode.closes)
+        return await self._read(request, decode.klines)
 
     async def balance(self) -> VenueBalance:
         request = Request("GET", "/fapi/v3/account", cost=Cost(5), signed=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from qtops.contracts.market import Kline
 from qtops.contracts.values import ZERO, parse_decimal
 from qtops.contracts.venue import (
     Filters,
@@ -83,9 +84,9 @@ def mark_prices(rows: Any) -> dict[str, Decimal]:
     return {symbol: price for symbol, price in marks.items() if price > ZERO}
 
 
-def closes(rows: Any) -> list[Decimal]:
-    """Closing prices in the order given (oldest first)."""
-    return [_close(row) for row in _array(rows, "klines")]
+def klines(rows: Any) -> list[Kline]:
+    """Opening times and closing prices, in the order given (oldest first); a close is above 0."""
+    return [_kline(row) for row in _array(rows, "klines")]
 
 
 def server_time(body: Any) -> int:
@@ -196,10 +197,14 @@ def _average_price(row: Row) -> Decimal | None:
     return price if price > ZERO else None
 
 
-def _close(row: Any) -> Decimal:
+def _kline(row: Any) -> Kline:
     if not isinstance(row, list) or len(row) <= _KLINE_CLOSE:
         _fail("klines", row)
-    return _decimal({"close": row[_KLINE_CLOSE]}, "close")
+    named = {"open_time": row[0], "close": row[_KLINE_CLOSE]}
+    close = _decimal(named, "close")
+    if close <= ZERO:
+        raise DecodeError("bad_price", "close", f"close: {close} is not above zero")
+    return Kline(_integer(named, "open_time"), close)
 
 
 def _side(row: Row) -> Side:

@@ -109,14 +109,22 @@ class Key(Enum):
         "state:portfolio",
         "hash",
         Service.SNAPSHOTS,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.AUDITS),
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.MARKET_STATE, Service.AUDITS),
         3600,
-        "all positions at one moment, and equity",
+        "all positions at one moment, exposure, equity, its peak and the drawdown from it",
+    )
+    PEAK_EQUITY = KeySpec(
+        "account:peak_equity:{environment}",
+        "hash",
+        Service.SNAPSHOTS,
+        (Service.SNAPSHOTS,),
+        None,
+        "the highest equity seen; it must outlive restarts, and only the operator deletes it",
     )
     MARKET = KeySpec(
         "state:market:{symbol}",
         "hash",
-        Service.SNAPSHOTS,
+        Service.MARKET_STATE,
         (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR),
         3600,
         "the exchange's mark price",
@@ -124,16 +132,16 @@ class Key(Enum):
     VOLATILITY = KeySpec(
         "state:volatility",
         "hash symbol → decimal",
-        Service.SNAPSHOTS,
+        Service.MARKET_STATE,
         (Service.PORTFOLIO_GATE,),
         3600,
-        "daily standard deviation of log returns, from the exchange's klines",
+        "daily standard deviation of log returns: EWMA over the minute closes",
     )
     KLINES = KeySpec(
         "state:klines:{symbol}",
         "string (JSON)",
         Service.MARKET_STATE,
-        (Service.CLUSTERS, Service.HARVEST, Service.AUDITS),
+        (Service.MARKET_STATE, Service.CLUSTERS, Service.HARVEST, Service.AUDITS),
         3600,
         "closing prices of the last six hours, by minute",
     )
@@ -269,7 +277,7 @@ class Key(Enum):
         "exchange:weight:{key_id}",
         "hash",
         Service.EXECUTOR,
-        (Service.EXECUTOR, Service.SNAPSHOTS),
+        (Service.EXECUTOR, Service.SNAPSHOTS, Service.MARKET_STATE),
         120,
         "used request weight and orders of one API key, from response headers",
     )

@@ -66,6 +66,15 @@ class Stream(Enum):
         50_000,
         "every decision of every gate; wakes the executor",
     )
+    PORTFOLIO_STATE = StreamSpec(
+        "portfolio.state",
+        "PortfolioState",
+        (Service.SNAPSHOTS,),
+        (),
+        (Service.ANALYTICS, Service.AUDITS),
+        20_000,
+        "equity, exposure and drawdown, every few seconds and when a position changes",
+    )
     CONTROL_AUDIT = StreamSpec(
         "control.audit",
         "ControlChange",

@@ -14,6 +14,7 @@ from qtops.adapters.binance.client import BinanceVenue
 from qtops.adapters.binance.settings import VenueSettings
 from qtops.adapters.binance.transport import MAY_HAVE_LEFT
 from qtops.adapters.binance.weight import WEIGHT_1M, RateBudget
+from qtops.contracts.market import Kline
 from qtops.contracts.venue import OrderRequest
 from qtops.contracts.vocabulary import Side
 from qtops.errors import ConfigError, OutcomeClass, RefusedError, VenueError
@@ -305,7 +306,7 @@ async def test_filters_bring_the_exchange_s_limits(stub, make_venue, clock):
 
 async def test_the_reads(stub, venue):
     stub.on("/fapi/v1/positionSide/dual", stub.answer({"dualSidePosition": True}))
-    stub.on("/fapi/v1/klines", stub.answer([[0, "1", "2", "1", "1.5", "9"]]))
+    stub.on("/fapi/v1/klines", stub.answer([[60_000, "1", "2", "1", "1.5", "9"]]))
     stub.on("/fapi/v1/allOrders", stub.answer([FILLED]))
     stub.on("/fapi/v1/userTrades", stub.answer([]))
     totals = {
@@ -315,13 +316,14 @@ async def test_the_reads(stub, venue):
     }
     stub.on("/fapi/v3/account", stub.answer(totals))
     assert await venue.account_mode() == "hedge"
-    assert await venue.closes("TRXUSDT", "1m", 1) == [Decimal("1.5")]
+    assert await venue.klines("TRXUSDT", 60_000, 100) == [Kline(60_000, Decimal("1.5"))]
     assert [order.client_order_id for order in await venue.recent_orders("TRXUSDT", 5)] == ["qt-a1"]
     assert await venue.trades("TRXUSDT", "1") == []
     assert (await venue.balance()).equity == 9
     assert venue.environment() == "sandbox"
     klines = stub.to("/fapi/v1/klines")[0]
-    assert klines.params == {"symbol": "TRXUSDT", "interval": "1m", "limit": "1"}
+    asked = {"interval": "1m", "startTime": "60000", "limit": "100"}
+    assert klines.params == {"symbol": "TRXUSDT", **asked}
     assert "x-mbx-apikey" not in klines.headers
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from qtops.adapters.binance import decode
+from qtops.contracts.market import Kline
 from qtops.contracts.vocabulary import Side
 from qtops.errors import DecodeError
 
@@ -176,17 +177,33 @@ def test_rate_limits_are_named_by_kind_and_span():
     assert decode.rate_limits({}) == {}
 
 
-def test_marks_and_closes():
+def test_marks_and_klines():
     rows = [{"symbol": "A", "markPrice": "76916.95122464"}, {"symbol": "B", "markPrice": "0.000"}]
     assert decode.mark_prices(rows) == {"A": Decimal("76916.95122464")}
     klines = [[1, "1", "2", "3", "76965.40", "5"], [2, "1", "2", "3", "76953.60", "5"]]
-    assert decode.closes(klines) == [Decimal("76965.40"), Decimal("76953.60")]
+    assert decode.klines(klines) == [
+        Kline(1, Decimal("76965.40")),
+        Kline(2, Decimal("76953.60")),
+    ]
 
 
-@pytest.mark.parametrize("rows", [{}, [[1, "2"]], ["x"], [[1, 2, 3, 4, None]]], ids=str)
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {},
+        [[1, "2"]],
+        ["x"],
+        [[1, "2", "3", "4", None]],
+        [["1", "2", "3", "4", "5"]],
+        [[True, "2", "3", "4", "5"]],
+        [[1, "2", "3", "4", "0"]],
+        [[1, "2", "3", "4", "-5"]],
+    ],
+    ids=str,
+)
 def test_malformed_klines_are_refused(rows):
     with pytest.raises(DecodeError):
-        decode.closes(rows)
+        decode.klines(rows)
 
 
 def test_a_fee_may_be_in_another_coin():
