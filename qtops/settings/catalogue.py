@@ -31,6 +31,9 @@ POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
 SANDBOX: Final = ("sandbox exchange",)
+HARVEST: Final = ("harvest",)
+HEAT: Final = ("heat calibration",)
+APPLY: Final = ("apply layer",)
 ROLLBACK: Final = ("rollback",)
 
 
@@ -109,6 +112,24 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", SNAPSHOTS),
     _positive("SNAPSHOT_VOLATILITY_SECONDS", Kind.SECONDS, "300", "Pause between readings of the volatility.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
+    # harvest
+    _positive("HARVEST_POLL_SECONDS", Kind.SECONDS, "10", "Pause between looks at the positions.", HARVEST),
+    Setting("HARVEST_STOP_PCT", Kind.DECIMAL, "0.02", "Risk of a position, as a share of its entry price: one R.", HARVEST, minimum=Decimal("0.0001"), maximum=ONE),
+    Setting("HARVEST_COST_BPS", Kind.DECIMAL, "10", "Cost of getting out, in basis points of the entry price.", HARVEST, maximum=Decimal(1000)),
+    Setting("HARVEST_KILL_THRESHOLD", Kind.DECIMAL, "0.6", "Kill score from which a full close is proposed.", HARVEST, minimum=Decimal("0.5"), maximum=ONE),
+    Setting("HARVEST_RETRY_SECONDS", Kind.SECONDS, "300", "First pause before a close that came to nothing is proposed again; it doubles.", HARVEST, minimum=Decimal(180)),
+    Setting("HARVEST_RETRY_MAX_SECONDS", Kind.SECONDS, "3600", "Longest such pause.", HARVEST, minimum=Decimal(180)),
+    _positive("HARVEST_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "30", "Age from which portfolio state is stale.", (*HARVEST, *HEAT)),
+    # heat calibration
+    Setting("HEAT_MODE", Kind.CHOICE, "shadow", "shadow records what it would make of a full close; enforce does it.", HEAT, choices=("shadow", "enforce")),
+    Setting("HEAT_MIN", Kind.DECIMAL, "0.25", "Heat below which a full close becomes 25 %.", HEAT),
+    Setting("HEAT_MAX", Kind.DECIMAL, "0.65", "Heat below which a full close becomes 75 %; from there it passes.", HEAT),
+    Setting("HEAT_KS_HARD", Kind.DECIMAL, "0.85", "Kill score from which a full close passes whatever the heat.", HEAT, maximum=ONE),
+    # apply layer
+    Setting("APPLY_MODE", Kind.CHOICE, "dry_run", "dry_run writes plans that ask for no order; testnet asks, on a test venue only.", APPLY, choices=("dry_run", "testnet")),
+    Setting("APPLY_ALLOWLIST", Kind.NAMES, "BTCUSDT", "Symbols it makes plans for; empty is none.", APPLY),
+    Setting("APPLY_KILL_SWITCH", Kind.BOOLEAN, "false", "Whether it is stopped by hand.", APPLY),
+    Setting("APPLY_PROPOSAL_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a proposal is too old.", APPLY, minimum=ONE, maximum=Decimal(60)),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -117,6 +138,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
+    _port("APPLY_LAYER", "8043", APPLY),
+    _port("HARVEST", "8053", HARVEST),
+    _port("HEAT_CALIBRATION", "8056", HEAT),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -146,10 +170,21 @@ BY_TOML_KEY: Final = {setting.toml_key: setting for setting in SETTINGS}
 ORDERED: Final = (
     ("P26_H_MIN", "P26_H_MAX"),
     ("P26_STRESS_FULLCLOSE_MIN", "P26_STRESS_RISKOFF"),
+    ("HEAT_MIN", "HEAT_MAX"),
 )
 
 # Choosing files and profiles happens before there are settings.
 SELECTORS: Final = ("QTOPS_PROFILE", "QTOPS_CONFIG")
 
 # Prefixes of the operators' own variables: never a warning, listed by `config show` when unread.
-FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_")
+FAMILIES: Final = (
+    "GOV_",
+    "P26_",
+    "P33_",
+    "INTENT_EXECUTOR_",
+    "SNAPSHOT_",
+    "HARVEST_",
+    "HEAT_",
+    "APPLY_",
+    "BINANCE_",
+)
