@@ -31,16 +31,16 @@ class RedisApplyStore:
         pipe.hget(self._names.key(Key.APPLY_INTENTS, symbol=proposal.symbol), proposal.trace_id)
         with self._link.guard():
             (seconds, micros), position, marker = await pipe.execute(raise_on_error=False)
-            earlier = await self._earlier(marker.decode()) if isinstance(marker, bytes) else None
+            earlier = await self._earlier(marker) if isinstance(marker, bytes) else None
         return ApplyFacts(
             now_ms=int(seconds) * 1000 + int(micros) // 1000,
             position=read_hash(position, snapshot.decode_position),
             earlier=earlier,
         )
 
-    async def _earlier(self, marker: str) -> Earlier:
+    async def _earlier(self, marker: bytes) -> Earlier:
         try:
-            record = parse_json_object(marker, "intent")
+            record = parse_json_object(marker.decode(errors="replace"), "intent")
             fields = Fields({name: text_of(value) for name, value in record.items()})
             plan_id, made_at_ms = fields.need("plan_id"), fields.need_int("made_at_ms")
         except DecodeError:
@@ -64,11 +64,11 @@ class RedisApplyStore:
             names.key(Key.APPLY_INTENTS, symbol=proposal.symbol),
         ]
         plan = flatten(verdict.plan.to_fields()) if verdict.plan is not None else []
-        args = [
+        args: list[str | bytes] = [
             names.group(delivery.stream, Service.APPLY_LAYER),
             delivery.entry_id,
             proposal.trace_id,
-            earlier.marker if earlier is not None else "",
+            earlier.marker if earlier is not None else b"",
             _marker(proposal.plan_id, facts.now_ms),
             str(Key.APPLY_INTENTS.value.ttl_s),
             str(Stream.APPLY_PLAN.value.maxlen),

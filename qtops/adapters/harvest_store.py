@@ -3,18 +3,19 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from redis.exceptions import WatchError
+
 from qtops.adapters.fact_reader import pairs, read_hash, read_text
 from qtops.adapters.link import RedisLink
 from qtops.adapters.plan_fates import plan_fates
 from qtops.contracts import snapshot
-from qtops.contracts.codec import decode_fields
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.episode import Episode
 from qtops.contracts.facts import Fact, Known
 from qtops.contracts.harvest import CalibratedProposal
 from qtops.contracts.market import Kline, decode_klines
 from qtops.contracts.registry import Key, Service, Stream
-from qtops.errors import DecodeError
+from qtops.errors import DecodeError, RedisError
 from qtops.gates.heat import HeatFacts
 from qtops.ports import Delivery
 from qtops.ports.harvest import Harvested, HarvestReading
@@ -26,6 +27,7 @@ class RedisHarvestStore:
     def __init__(self, link: RedisLink) -> None:
         self._link = link
         self._names = link.names
+        self._read: Mapping[bytes, bytes] = {}  # the episodes as last read
 
     async def read(self) -> HarvestReading:
         pipe = self._link.client.pipeline(transaction=False)
@@ -36,7 +38,8 @@ class RedisHarvestStore:
             (seconds, micros), whole, records = await pipe.execute(raise_on_error=False)
             now_ms = int(seconds) * 1000 + int(micros) // 1000
             portfolio = read_hash(whole, snapshot.decode_portfolio)
-            episodes, unreadable = _episodes(decode_fields(pairs(records)))
+            self._read = _raw(records)
+            episodes, unreadable = _episodes(self._read)
             held = portfolio.value.positions if isinstance(portfolio, Known) else ()
             klines = await self._klines(sorted(held), now_ms)
             steps = (step for e in episodes.values() for step in e.steps.values())
@@ -58,32 +61,54 @@ class RedisHarvestStore:
 
         return {s: read_text(reply, decode) for s, reply in zip(symbols, replies, strict=True)}
 
-    async def write(self, harvested: Sequence[Harvested], flat: Collection[str]) -> None:
+    async def write(self, harvested: Sequence[Harvested], flat: Collection[str]) -> bool:
         if not harvested and not flat:
-            return
-        pipe = self._link.client.pipeline(transaction=True)
+            return True
         episodes = self._names.key(Key.HARVEST_EPISODES)
-        for item in harvested:
-            symbol, fields = item.proposal.symbol, item.proposal.to_fields()
-            name = self._names.key(Key.HARVEST_PROPOSAL, symbol=symbol)
-            pipe.delete(name)
-            pipe.hset(name, mapping=fields)
-            pipe.expire(name, Key.HARVEST_PROPOSAL.value.ttl_s)
-            pipe.hset(episodes, symbol, item.episode.to_json())
-            if item.publish:
-                _append(pipe, self._link, Stream.HARVEST_PROPOSAL, fields)
-        for symbol in flat:
-            pipe.hdel(episodes, symbol)
-            pipe.delete(self._names.key(Key.HARVEST_PROPOSAL, symbol=symbol))
         with self._link.guard():
-            await pipe.execute()
+            async with self._link.client.pipeline(transaction=True) as pipe:
+                await pipe.watch(episodes)
+                if await pipe.hgetall(episodes) != self._read:
+                    return False
+                pipe.multi()
+                for item in harvested:
+                    self._put(pipe, item)
+                for symbol in flat:
+                    pipe.hdel(episodes, symbol)
+                    pipe.delete(self._names.key(Key.HARVEST_PROPOSAL, symbol=symbol))
+                try:
+                    await pipe.execute()
+                except WatchError:
+                    return False
+        return True
+
+    def _put(self, pipe: Any, item: Harvested) -> None:
+        symbol, fields = item.proposal.symbol, item.proposal.to_fields()
+        name = self._names.key(Key.HARVEST_PROPOSAL, symbol=symbol)
+        pipe.delete(name)
+        pipe.hset(name, mapping=fields)
+        pipe.expire(name, Key.HARVEST_PROPOSAL.value.ttl_s)
+        pipe.hset(self._names.key(Key.HARVEST_EPISODES), symbol, item.episode.to_json())
+        if item.publish:
+            _append(pipe, self._link, Stream.HARVEST_PROPOSAL, fields)
 
 
-def _episodes(records: Mapping[str, str]) -> tuple[dict[str, Episode], dict[str, str]]:
+def _raw(records: Any) -> dict[bytes, bytes]:
+    try:
+        return pairs(records)
+    except DecodeError as error:
+        raise RedisError(
+            f"the harvest episodes cannot be read: {error.message}",
+            hint="delete it only if every held position may count as new",
+        ) from None
+
+
+def _episodes(records: Mapping[bytes, bytes]) -> tuple[dict[str, Episode], dict[str, str]]:
     episodes, unreadable = {}, {}
-    for symbol, text in records.items():
+    for name, text in records.items():
+        symbol = name.decode(errors="replace")
         try:
-            episodes[symbol] = Episode.from_json(symbol, text)
+            episodes[symbol] = Episode.from_json(symbol, text.decode(errors="replace"))
         except DecodeError as error:
             unreadable[symbol] = error.message
     return episodes, unreadable

@@ -15,12 +15,13 @@ from qtops.contracts.plan import FRACTIONS, Plan
 from qtops.contracts.values import ZERO, fmt_decimal
 from qtops.contracts.vocabulary import Action, ApplyMode, DenyReason, PlanDecision, Side
 
-PLAN_LIFE_MS = 120_000  # no executor takes up an older plan that nobody has claimed
-
 
 @dataclass(frozen=True, slots=True)
 class ApplyLimits:
-    """What the operator lets the apply layer do, and where its plans would be carried out."""
+    """What the operator lets the apply layer do, and where its plans would be carried out.
+
+    No executor takes up a plan older than `plan_life_ms` that nobody has claimed.
+    """
 
     mode: ApplyMode = ApplyMode.DRY_RUN
     symbols: frozenset[str] = frozenset()
@@ -28,6 +29,7 @@ class ApplyLimits:
     environment: Environment = Environment.OTHER
     max_age_ms: int = 60_000
     max_position_age_ms: int = 10_000
+    plan_life_ms: int = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Earlier:
     plan_id: str
     made_at_ms: int
     fate: PlanFate
-    marker: str = ""
+    marker: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Verdict:
 
 def decide(proposal: CalibratedProposal, facts: ApplyFacts, limits: ApplyLimits) -> Verdict:
     """A duplicate, or a position that is gone, makes no plan; other refusals make a mute one."""
-    duplicate = _duplicate(proposal, facts)
+    duplicate = _duplicate(proposal, facts, limits)
     if duplicate is not None:
         return Verdict(None, duplicate)
     position = position_now(proposal, facts, limits)
@@ -78,7 +80,7 @@ def decide(proposal: CalibratedProposal, facts: ApplyFacts, limits: ApplyLimits)
     return Verdict(_plan(proposal, position, facts, decision, denial), denial)
 
 
-def _duplicate(proposal: CalibratedProposal, facts: ApplyFacts) -> Deny | None:
+def _duplicate(proposal: CalibratedProposal, facts: ApplyFacts, limits: ApplyLimits) -> Deny | None:
     """One plan at a time for an intent, and none after it was carried out.
 
     A full close that left something over is no duplicate: the intent is to be flat.
@@ -91,7 +93,7 @@ def _duplicate(proposal: CalibratedProposal, facts: ApplyFacts) -> Deny | None:
     is_full = proposal.proposal.action is Action.FULL_CLOSE_PROPOSED
     if earlier.fate is PlanFate.EXECUTED and not is_full:
         return Deny(DenyReason.DUPLICATE_PLAN, f"{earlier.plan_id} was executed")
-    young = facts.now_ms - earlier.made_at_ms < PLAN_LIFE_MS
+    young = facts.now_ms - earlier.made_at_ms < limits.plan_life_ms
     if earlier.fate is PlanFate.OPEN or (earlier.fate is PlanFate.ABSENT and young):
         return Deny(DenyReason.DUPLICATE_PLAN, f"{earlier.plan_id} has no end yet")
     return None

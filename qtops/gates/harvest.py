@@ -50,7 +50,7 @@ class HarvestLimits:
     cost_bps: Decimal = Decimal(10)
     kill_threshold: Decimal = Decimal("0.6")
     retry_ms: int = 300_000
-    retry_most_ms: int = 3_600_000
+    retry_most_ms: int = 900_000
 
 
 def kill_score(components: Mapping[str, Decimal]) -> Decimal:
@@ -107,7 +107,7 @@ def assess(
             "k_ts_drop": regime.ts_drop,
         }
     else:
-        reasons.append(f"klines_missing({regime})")
+        reasons.append(f"klines_{regime}")
     score, r = kill_score(components), r_net(position, limits)
     action = ladder_step(r)
     if score >= limits.kill_threshold:

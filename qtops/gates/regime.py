@@ -38,12 +38,12 @@ class Regime:
 def regime(klines: Sequence[Kline], now_ms: int, *, is_long: bool) -> Regime | str:
     """The regime, or why it cannot be known: too few closes, too old, or too many gaps."""
     if len(klines) < NEEDED:
-        return f"{len(klines)} of {NEEDED} closes"
+        return "too_few"
     last = klines[-NEEDED:]
     if now_ms - last[-1].open_time_ms > INTERVAL_MS + MOST_AGE_MS:
-        return "closes are old"
+        return "old"
     if last[-1].open_time_ms - last[0].open_time_ms > MOST_SPAN_MS:
-        return "closes have gaps"
+        return "gaps"
     closes = [kline.close for kline in last]
     sign = 1 if is_long else -1
     before, now = efficiency(closes[: WINDOW + 1]) * sign, efficiency(closes[WINDOW:]) * sign

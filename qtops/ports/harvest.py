@@ -40,8 +40,11 @@ class HarvestStore(Protocol):
 
     async def read(self) -> HarvestReading: ...
 
-    async def write(self, harvested: Sequence[Harvested], flat: Collection[str]) -> None:
-        """Hashes, episodes and stream entries in one transaction; episodes of `flat` end."""
+    async def write(self, harvested: Sequence[Harvested], flat: Collection[str]) -> bool:
+        """Hashes, episodes and stream entries in one transaction; episodes of `flat` end.
+
+        False, with nothing written, when another process changed the episodes since `read`.
+        """
         ...
 
 

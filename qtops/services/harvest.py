@@ -91,7 +91,9 @@ class HarvestService:
         judged = [self._judge(s, p, reading) for s, p in sorted(held.items())]
         harvested = [item for item in judged if item is not None]
         flat = (reading.episodes.keys() | reading.unreadable.keys()) - held.keys()
-        await self._store.write(harvested, flat)
+        if not await self._store.write(harvested, flat):
+            self._log.warning("harvest.conflict", why="another process changed the episodes")
+            return
         self._report(harvested, sorted(flat))
 
     def _fresh(self, reading: HarvestReading) -> Portfolio | None:
@@ -176,5 +178,5 @@ def _unusable(symbol: str, position: Position, reading: HarvestReading) -> str:
 def _regime_of(symbol: str, position: Position, reading: HarvestReading) -> Regime | str:
     klines = reading.klines.get(symbol, Missing("absent"))
     if isinstance(klines, Missing):
-        return klines.why
+        return klines.why.partition(":")[0]
     return regime(klines.value, reading.now_ms, is_long=position.amount > ZERO)

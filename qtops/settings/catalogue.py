@@ -118,7 +118,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("HARVEST_COST_BPS", Kind.DECIMAL, "10", "Cost of getting out, in basis points of the entry price.", HARVEST, maximum=Decimal(1000)),
     Setting("HARVEST_KILL_THRESHOLD", Kind.DECIMAL, "0.6", "Kill score from which a full close is proposed.", HARVEST, minimum=Decimal("0.5"), maximum=ONE),
     Setting("HARVEST_RETRY_SECONDS", Kind.SECONDS, "300", "First pause before a close that came to nothing is proposed again; it doubles.", HARVEST, minimum=Decimal(180)),
-    Setting("HARVEST_RETRY_MAX_SECONDS", Kind.SECONDS, "3600", "Longest such pause.", HARVEST, minimum=Decimal(180)),
+    Setting("HARVEST_RETRY_MAX_SECONDS", Kind.SECONDS, "900", "Longest such pause.", HARVEST, minimum=Decimal(180)),
     _positive("HARVEST_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "30", "Age from which portfolio state is stale.", (*HARVEST, *HEAT)),
     # heat calibration
     Setting("HEAT_MODE", Kind.CHOICE, "shadow", "shadow records what it would make of a full close; enforce does it.", HEAT, choices=("shadow", "enforce")),

@@ -11,6 +11,7 @@ from qtops.contracts.decision import Allow, Deny
 from qtops.contracts.facts import Facts, Known, Position
 from qtops.contracts.registry import Service
 from qtops.contracts.vocabulary import DenyReason, GateName
+from qtops.services.harvest_metrics import ApplyMetrics, HarvestMetrics, HeatMetrics
 from qtops.services.metrics import (
     ExecutorMetrics,
     GateMetrics,
@@ -28,6 +29,9 @@ def exported() -> set[str]:
         *(lambda r, g=gate: GateMetrics(r, g) for gate in GateName),
         ExecutorMetrics,
         SnapshotMetrics,
+        HarvestMetrics,
+        HeatMetrics,
+        ApplyMetrics,
     ):
         registry = CollectorRegistry()
         fill(registry)

@@ -8,6 +8,8 @@ from qtops.contracts.vocabulary import ApplyMode, GateMode
 from qtops.settings.model import Settings
 from qtops.wiring.services.assembly import Assembly, Builder, Running
 
+SPARE_MS: Final = 60_000  # between a plan's last moment and the next attempt at its intent
+
 
 def _build_harvest(service: Service, settings: Settings) -> Running:
     from qtops.adapters.harvest_store import RedisHarvestStore
@@ -68,6 +70,7 @@ def _build_apply(service: Service, settings: Settings) -> Running:
         kill_switch=settings.boolean("APPLY_KILL_SWITCH"),
         environment=environment_of(settings.text("QTOPS_EXCHANGE_URL")),
         max_age_ms=settings.milliseconds("APPLY_PROPOSAL_MAX_AGE_SECONDS"),
+        plan_life_ms=settings.milliseconds("INTENT_EXECUTOR_PLAN_MAX_AGE_SECONDS") + SPARE_MS,
     )
     inbox = assembly.inbox(Stream.HARVEST_CALIBRATED)
     store, metrics = RedisApplyStore(assembly.link), ApplyMetrics(assembly.registry)
