@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from qtops.errors import ConfigError, UsageError
+from qtops.sandbox.environment import SANDBOX_SERVICES
 from qtops.settings.catalogue import BY_NAME, BY_TOML_KEY, ORDERED, SETTINGS
 from qtops.settings.model import Kind, Secret, without_password
 from qtops.settings.reference import settings_reference
@@ -148,7 +149,7 @@ def test_the_catalogue_is_sound():
 
 def test_ports_are_distinct():
     ports = [setting.default for setting in SETTINGS if setting.name.startswith("QTOPS_METRICS_P")]
-    assert len(set(ports)) == len(ports) == 5
+    assert len(set(ports)) == len(ports) == len(SANDBOX_SERVICES)
 
 
 def test_the_reference_has_every_setting():
