@@ -13,7 +13,7 @@ known counts nothing and is named: it can make a close smaller or later, never l
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from qtops.contracts.episode import Episode, PlanFate, Step
 from qtops.contracts.facts import Position
@@ -39,7 +39,9 @@ WEIGHTS = {
     "k_age_penalty": (Decimal("0.3"), ONE),
 }
 _RANK = {Action.PARTIAL_25: 1, Action.PARTIAL_50: 2, Action.PARTIAL_75: 3}
-_PLACES = 8  # of what is written; decisions are made on the whole number
+# What is written is short; decisions are made on the whole number.
+_PLACES = 8
+_BRIEF = Context(prec=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,9 @@ def assess(
         position_amt=position.amount,
         entry_price=entry,
         mark_price=position.mark_price,
-        r_net=round(r, _PLACES),
-        risk_unit=round(entry * limits.stop_pct, _PLACES),
-        cost_est=round(entry * limits.cost_bps / 10_000, _PLACES),
+        r_net=_BRIEF.plus(r),
+        risk_unit=_BRIEF.plus(entry * limits.stop_pct),
+        cost_est=_BRIEF.plus(entry * limits.cost_bps / 10_000),
         kill_score=round(score, _PLACES),
         computed_at_ms=now_ms,
         components={name: round(part, _PLACES) for name, part in weighted(components).items()},

@@ -20,6 +20,7 @@ from qtops.contracts.vocabulary import Action, GateMode, HeatBucket
 
 _SHRUNK = {HeatBucket.COLD: Action.PARTIAL_25, HeatBucket.WARM: Action.PARTIAL_75}
 _PLACES = 8
+_HOTTEST = Decimal(1_000_000)  # a tiny equity makes any number; more says no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def _heat(portfolio: Portfolio, sigma: Mapping[str, Decimal]) -> Decimal | str:
     gaps = sorted(s for s, p in held.items() if s not in sigma or p.mark_price <= ZERO)
     if gaps:
         return f"no volatility or mark for {', '.join(gaps[:5])}"
-    return sum((abs(p.amount) * p.mark_price * sigma[s] for s, p in held.items()), ZERO) / equity
+    at_risk = sum((abs(p.amount) * p.mark_price * sigma[s] for s, p in held.items()), ZERO)
+    return min(at_risk / equity, _HOTTEST)
 
 
 def bucket_of(heat: Decimal, limits: HeatLimits) -> HeatBucket:

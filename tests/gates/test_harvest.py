@@ -1,6 +1,6 @@
 """The harvest kernel: numbers by hand at each boundary, and what holds for every input."""
 
-from decimal import Decimal
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from qtops.contracts.episode import Episode, PlanFate, Step
 from qtops.contracts.facts import Position
+from qtops.contracts.harvest import HarvestProposal
 from qtops.contracts.vocabulary import Action
 from qtops.gates.harvest import (
     WEIGHTS,
@@ -277,6 +278,13 @@ def test_the_oldest_and_widest_closes_that_still_count():
     assert isinstance(regime(wide, NOW, is_long=True), Regime)
 
 
-def test_values_are_decimals_throughout():
-    seen = assess(EPISODE, Position(D("0.001"), D("3.3"), D("3.7")), CALM, NOW + 1, LIMITS)
-    assert all(isinstance(v, Decimal) for v in (seen.r_net, seen.kill_score, seen.risk_unit))
+prices = st.decimals("1e-10", "1e10", places=10)
+
+
+@given(prices, prices, st.decimals("-1e9", "1e9", places=3).filter(bool))
+def test_any_assessment_can_be_written_and_read(entry, mark, amount):
+    position = Position(amount, entry, mark)
+    episode = Episode("BTCUSDT", amount > 0, entry, NOW)
+    seen = assess(episode, position, CALM, NOW + 1, LIMITS)
+    named = replace(seen, plan_id="p", trace_id="t", action=Action.PARTIAL_25)
+    assert HarvestProposal.from_fields(named.to_fields()) == named

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from qtops.contracts.environment import Environment
 from qtops.contracts.episode import PlanFate
 from qtops.contracts.facts import Known, Missing, Position
+from qtops.contracts.harvest import CalibratedProposal
 from qtops.contracts.plan import FRACTIONS
 from qtops.contracts.vocabulary import (
     Action,
@@ -32,6 +33,12 @@ def test_heat_by_hand():
     # 10 * 100 * 0.1 / 1000
     assert portfolio_heat(heat_facts(), ENFORCE) == D("0.1")
     assert portfolio_heat(heat_facts(amount=-10), ENFORCE) == D("0.1")
+
+
+@given(st.decimals("1e-12", "1e12", places=12), st.decimals("1e-12", "1e12", places=12))
+def test_any_heat_can_be_written_and_read(equity, amount):
+    seen = calibrate(proposal(), heat_facts(equity=equity, amount=amount), ENFORCE)
+    assert CalibratedProposal.from_fields(seen.to_fields()) == seen
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,36 @@ async def test_a_refused_attempt_comes_back_under_the_next_number(chain: Chain):
     _, second = await chain.stream(Stream.HARVEST_PROPOSAL)
     assert first["plan_id"] == f"{first['trace_id']}-1"
     assert second["plan_id"] == f"{first['trace_id']}-2"
+
+
+async def test_a_look_that_failed_is_followed_by_the_next(chain: Chain):
+    await chain.portfolio()
+    episodes = chain.names.key(Key.HARVEST_EPISODES)
+    await chain.client.set(episodes, "not a hash")
+    await chain.system.start(Service.HARVEST)
+    assert await chain.seen("BTCUSDT") == {}
+    await chain.client.delete(episodes)
+
+    async def looked() -> bool:
+        return bool(await chain.seen("BTCUSDT"))
+
+    await until(looked, "a look after the failed ones")
+
+
+@pytest.mark.parametrize("age_ms", [30_001, None])
+async def test_without_a_fresh_portfolio_nothing_is_proposed_or_forgotten(
+    chain: Chain, age_ms: int | None
+):
+    await chain.portfolio()
+    await chain.system.start(Service.HARVEST)
+    await chain.system.stop()
+    key = chain.names.key(Key.PORTFOLIO)
+    if age_ms is None:
+        await chain.client.delete(key)
+    else:
+        flat = encode_portfolio(Portfolio({}), await chain.system.link.now_ms() - age_ms)
+        await chain.client.hset(key, mapping=flat)
+    before = await chain.seen("BTCUSDT")
+    await chain.system.start(Service.HARVEST)
+    assert await chain.seen("BTCUSDT") == before
+    assert await chain.client.hexists(chain.names.key(Key.HARVEST_EPISODES), "BTCUSDT")
