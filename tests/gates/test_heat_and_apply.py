@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qtops.contracts.environment import Environment
 from qtops.contracts.episode import PlanFate
-from qtops.contracts.facts import Known, Missing, Position
+from qtops.contracts.facts import Facts, Known, Missing, Portfolio, Position
 from qtops.contracts.harvest import CalibratedProposal
 from qtops.contracts.plan import FRACTIONS
 from qtops.contracts.vocabulary import (
@@ -22,6 +22,7 @@ from qtops.contracts.vocabulary import (
 )
 from qtops.gates.apply import ApplyFacts, ApplyLimits, Earlier, decide
 from qtops.gates.heat import HeatLimits, calibrate, portfolio_heat
+from qtops.gates.portfolio import PortfolioLimits, grant
 from tests.gates.harvest_world import NOW, D, calibrated, heat_facts, proposal
 
 ENFORCE = HeatLimits(mode=GateMode.ENFORCE)
@@ -213,3 +214,26 @@ def test_a_plan_never_exceeds_the_position_and_never_opens(size, is_long, action
     assert plan.reduce_only
     assert plan.quantity <= size
     assert (plan.side is Side.SELL) is is_long
+
+
+# --- with the portfolio gate --------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("by_heat", "final", "share"),
+    [
+        (GateMode.ENFORCE, Action.PARTIAL_25, "0.25"),  # shrunk once, by calibration
+        (GateMode.SHADOW, Action.PARTIAL_50, "0.50"),  # shrunk once, by the gate
+    ],
+)
+def test_calibration_and_a_cold_portfolio_gate_do_not_shrink_a_close_twice(by_heat, final, share):
+    seen = calibrate(proposal(), heat_facts(), HeatLimits(mode=by_heat))
+    made = decide(seen, HELD, OPEN_HAND).plan
+    cold = Portfolio({"BTCUSDT": Position(D(8), D(100), D(101))})
+    facts = Facts(
+        portfolio=Known(cold, NOW),
+        volatility=Known({"BTCUSDT": D("0.05")}, NOW),
+        heat_cooldown=Known(None, NOW),
+    )
+    limits = PortfolioLimits(mode=GateMode.ENFORCE)
+    allowed = grant(made, facts, NOW, limits)
+    assert allowed.terms["final_action"] == final.value
+    assert min(made.quantity, D(8) * D(allowed.terms["fraction"])) == D(8) * D(share)
