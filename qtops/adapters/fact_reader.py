@@ -100,10 +100,10 @@ class _Batch:
             )
         if FactName.PORTFOLIO in wanted:
             whole = self._queue("HGETALL", self._names.key(Key.PORTFOLIO))
-            slots["portfolio"] = lambda r, _: _hash(r[whole], snapshot.decode_portfolio)
+            slots["portfolio"] = lambda r, _: read_hash(r[whole], snapshot.decode_portfolio)
         if FactName.VOLATILITY in wanted:
             sigma = self._queue("HGETALL", self._names.key(Key.VOLATILITY))
-            slots["volatility"] = lambda r, _: _hash(r[sigma], snapshot.decode_volatility)
+            slots["volatility"] = lambda r, _: read_hash(r[sigma], snapshot.decode_volatility)
         return slots
 
     def queue_symbol(self, symbol: str, wanted: frozenset[FactName]) -> dict[str, Decoder]:
@@ -114,7 +114,7 @@ class _Batch:
                 slots[fact.value] = _symbol_decoder(fact, at)
         if FactName.FILTERS in wanted:
             rules = self._queue("HGET", self._names.key(Key.FILTERS), symbol)
-            slots["filters"] = lambda r, _: _text(r[rules], snapshot.decode_filters)
+            slots["filters"] = lambda r, _: read_text(r[rules], snapshot.decode_filters)
         if FactName.OPEN_HISTORY in wanted:
             history = self._names.key(Key.OPEN_HISTORY, symbol=symbol)
             scores = self._queue("ZRANGE", history, "0", "-1", "WITHSCORES")
@@ -124,11 +124,11 @@ class _Batch:
 
 def _symbol_decoder(fact: FactName, at: int) -> Decoder:
     if fact is FactName.POSITION:
-        return lambda r, _: _hash(r[at], snapshot.decode_position)
+        return lambda r, _: read_hash(r[at], snapshot.decode_position)
     if fact is FactName.MARK:
-        return lambda r, _: _hash(r[at], snapshot.decode_mark)
+        return lambda r, _: read_hash(r[at], snapshot.decode_mark)
     if fact is FactName.BOOK:
-        return lambda r, now: _hash(r[at], lambda raw: Known(snapshot.decode_book(raw)[0], now))
+        return lambda r, now: read_hash(r[at], lambda raw: Known(snapshot.decode_book(raw)[0], now))
     if fact is FactName.RECONCILE_HOLD:
         return lambda r, now: _optional(r[at], now, str, "")
     return lambda r, now: _optional(r[at], now, parse_instant_ms, None)
@@ -139,7 +139,8 @@ def _server_us(reply: Reply) -> int:
     return int(seconds) * 1_000_000 + int(micros)
 
 
-def _hash(reply: Reply, decode: Callable[[Mapping[str, str]], Known[T]]) -> Fact[T]:
+def read_hash(reply: Reply, decode: Callable[[Mapping[str, str]], Known[T]]) -> Fact[T]:
+    """A hash reply, decoded; absent or unreadable is `Missing`."""
     if isinstance(reply, Exception):
         return Missing(f"unreadable: {reply}")
     if not reply:
@@ -150,7 +151,8 @@ def _hash(reply: Reply, decode: Callable[[Mapping[str, str]], Known[T]]) -> Fact
         return Missing(f"unreadable: {error}")
 
 
-def _text(reply: Reply, decode: Callable[[str], Known[T]]) -> Fact[T]:
+def read_text(reply: Reply, decode: Callable[[str], Known[T]]) -> Fact[T]:
+    """A string reply, decoded; absent or unreadable is `Missing`."""
     if reply is None:
         return Missing("absent")
     try:
@@ -163,7 +165,7 @@ def _optional(reply: Reply, now_ms: int, decode: Callable[[str], T], none: T) ->
     """A key whose absence is an answer (no cooldown, no hold)."""
     if reply is None:
         return Known(none, now_ms)
-    return _text(reply, lambda text: Known(decode(text), now_ms))
+    return read_text(reply, lambda text: Known(decode(text), now_ms))
 
 
 def _plain(reply: Reply) -> str:

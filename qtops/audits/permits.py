@@ -20,7 +20,7 @@ from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import GATE_SERVICES, PERMIT_KEYS, Key, Names, Stream
-from qtops.contracts.vocabulary import GateName, Lane
+from qtops.contracts.vocabulary import Feeder, GateName, Lane
 from qtops.errors import DecodeError
 from qtops.ports import Clock, PermitEntry, PermitSource, StreamEntry
 
@@ -234,7 +234,8 @@ def _count_decisions(audit: PermitAudit, page: Sequence[StreamEntry]) -> None:
     for _, raw in page:
         try:
             record = DecisionRecord.from_fields(decode_fields(raw))
-            audit.sources[GateName(record.gate)].decisions += 1
+            if record.gate not in set(Feeder):
+                audit.sources[GateName(record.gate)].decisions += 1
         except (DecodeError, ValueError):
             audit.undecodable_decisions += 1
 

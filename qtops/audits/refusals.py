@@ -14,13 +14,14 @@ from qtops.audits.trace_hops import LABELS, PATIENCE_MS
 from qtops.contracts.codec import decode_fields, parse_bool
 from qtops.contracts.registry import Stream
 from qtops.contracts.result import Result
-from qtops.contracts.vocabulary import GateName, PlanDecision
+from qtops.contracts.vocabulary import Feeder, GateName, PlanDecision
 from qtops.errors import DecodeError
 from qtops.ports import PermitSource, StreamEntry
 
 EXECUTOR: Final = "executor"
 _ASKS_NOTHING: Final = frozenset(d.value.encode() for d in PlanDecision if not d.wants_order)
-_GATES: Final = {gate.value.encode(): LABELS[gate] for gate in GateName}
+_FEEDERS: Final = {feeder.value.encode(): feeder.value.replace("_", " ") for feeder in Feeder}
+_GATES: Final = {gate.value.encode(): LABELS[gate] for gate in GateName} | _FEEDERS
 # Errors whose second part is a code or a gate; in others it is a symbol or a number.
 _CODED: Final = ("permit_missing", "binance_error", "http_error", "undecodable_plan")
 
@@ -86,6 +87,8 @@ class Refusals:
         if gate is None or not plan_id or allow is None:
             self.undecodable += 1
             return
+        if allow and raw[b"gate"] in _FEEDERS:
+            return  # passed on to the gates, whose answer counts
         self.seen.add(plan_id)
         self._unanswered.pop(plan_id, None)
         if not allow:

@@ -52,7 +52,8 @@ def plan_hop(records: Records) -> Hop:
     lane = ", manual lane" if entry.lane is Lane.MANUAL else ""
     detail = f"{plan.action.value} {plan.side.value} {plan.quantity:f} {plan.symbol}{lane}"
     if not plan.decision.wants_order:
-        detail = f"{plan.decision.value}: it asks for no order"
+        why = plan.extra.get("reason_codes", "")[:120]
+        detail = f"{plan.decision.value}: it asks for no order" + (f" ({why})" if why else "")
     return Hop("plan", HopState.SEEN, detail, at_us)
 
 

@@ -56,6 +56,13 @@ class GateName(StrEnum):
     POSITION = "p33_position_gate"
 
 
+class Feeder(StrEnum):
+    """Services before the gates whose decisions stand in `gate.decision` too."""
+
+    HEAT_CALIBRATION = "heat_calibration"
+    APPLY_LAYER = "apply_layer"
+
+
 class TradingState(StrEnum):
     """ACTIVE: all orders. REDUCING: verified reductions only. HALTED: no automated order."""
 
@@ -69,6 +76,22 @@ class GateMode(StrEnum):
 
     SHADOW = "shadow"
     ENFORCE = "enforce"
+
+
+class HeatBucket(StrEnum):
+    """Heat of the portfolio as harvest calibration sees it. Hot lets a close through whole."""
+
+    COLD = "COLD"
+    WARM = "WARM"
+    HOT = "HOT"
+    UNKNOWN = "UNKNOWN"
+
+
+class ApplyMode(StrEnum):
+    """What the apply layer may ask for: nothing, or orders where only play money is at stake."""
+
+    DRY_RUN = "dry_run"
+    TESTNET = "testnet"
 
 
 class Lane(StrEnum):
@@ -174,5 +197,8 @@ class DenyReason(StrEnum):
     MIN_QUANTITY = "min_quantity"
     MIN_NOTIONAL = "min_notional"
     MAX_QUANTITY = "max_quantity"
+    # apply layer
+    APPLY_DRY_RUN = "dry_run"
+    DUPLICATE_PLAN = "duplicate_plan"
     # a bug in a gate
     EVALUATION_ERROR = "evaluation_error"

@@ -20,7 +20,10 @@ GATES: Final = (
     Service.EXECUTOR,
 )
 # Every service there is, each after those that feed it.
-SANDBOX_SERVICES: Final = (*GATES,)
+SANDBOX_SERVICES: Final = (
+    *GATES,
+    *(Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER),
+)
 EXCHANGE_KEY: Final = "QTOPS_SANDBOX_API_KEY"
 EXCHANGE_SECRET: Final = "QTOPS_SANDBOX_API_SECRET"  # noqa: S105  the name of a variable
 

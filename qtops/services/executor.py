@@ -8,13 +8,13 @@ from typing import Any
 import structlog
 
 from qtops.contracts.codec import decode_fields
-from qtops.contracts.dead_letter import DeadLetter
 from qtops.contracts.plan import Plan
 from qtops.contracts.result import Result
 from qtops.contracts.values import parse_plan_id
 from qtops.contracts.vocabulary import DenyReason
 from qtops.errors import DecodeError, RedisError, RefusedError, VenueError
 from qtops.ports import DecisionFeed, Delivery, Inbox
+from qtops.services.dead_letters import letter_of
 from qtops.services.gate_service import lane_of
 from qtops.services.loop import ServiceLoop
 from qtops.services.plan_context import ExecutorContext, LostClaimError, ReusedPlanIdError
@@ -160,21 +160,8 @@ class Executor:
         self._log.warning(
             "plan.undecodable", entry=delivery.entry_id, reason=error.reason, field=error.field
         )
-        text = {
-            name.decode(errors="replace"): value.decode(errors="replace")
-            for name, value in delivery.raw.items()
-        }
-        letter = DeadLetter(
-            stream=delivery.stream.value.name,
-            entry_id=delivery.entry_id,
-            group="intent_executor",
-            reason=error.reason,
-            field=error.field,
-            message=error.message,
-            raw=text,
-            at_ms=self._ctx.clock.now_ms(),
-        )
-        result = await self._refusal_of(text, error)
+        letter = letter_of(delivery, error, "intent_executor", self._ctx.clock.now_ms())
+        result = await self._refusal_of(letter.raw, error)
         await self._inboxes[delivery.stream].dead_letter(delivery, letter, result)
 
     async def _refusal_of(self, text: Mapping[str, str], error: DecodeError) -> Result | None:

@@ -32,6 +32,9 @@ EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
 MARKET: Final = ("market state",)
 SANDBOX: Final = ("sandbox exchange",)
+HARVEST: Final = ("harvest",)
+HEAT: Final = ("heat calibration",)
+APPLY: Final = ("apply layer",)
 ROLLBACK: Final = ("rollback",)
 
 
@@ -119,6 +122,24 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("MARKET_KLINES_SECONDS", Kind.SECONDS, "5", "Pause between looks for a finished minute: its close is read, and the volatility follows.", MARKET, aliases=("SNAPSHOT_VOLATILITY_SECONDS",)),
     _positive("MARKET_VOLATILITY_HALF_LIFE_MINUTES", Kind.INTEGER, "60", "Age at which a return counts half in the volatility.", MARKET),
     _positive("MARKET_VOLATILITY_MIN_RETURNS", Kind.INTEGER, "30", "Minute returns below which a symbol has no volatility, and opens are blocked.", MARKET, maximum=Decimal(360)),
+    # harvest
+    _positive("HARVEST_POLL_SECONDS", Kind.SECONDS, "10", "Pause between looks at the positions.", HARVEST),
+    Setting("HARVEST_STOP_PCT", Kind.DECIMAL, "0.02", "Risk of a position, as a share of its entry price: one R.", HARVEST, minimum=Decimal("0.0001"), maximum=ONE),
+    Setting("HARVEST_COST_BPS", Kind.DECIMAL, "10", "Cost of getting out, in basis points of the entry price.", HARVEST, maximum=Decimal(1000)),
+    Setting("HARVEST_KILL_THRESHOLD", Kind.DECIMAL, "0.6", "Kill score from which a full close is proposed.", HARVEST, minimum=Decimal("0.5"), maximum=ONE),
+    Setting("HARVEST_RETRY_SECONDS", Kind.SECONDS, "300", "First pause before a close that came to nothing is proposed again; it doubles.", HARVEST, minimum=Decimal(180)),
+    Setting("HARVEST_RETRY_MAX_SECONDS", Kind.SECONDS, "900", "Longest such pause.", HARVEST, minimum=Decimal(180)),
+    _positive("HARVEST_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "30", "Age from which portfolio state is stale.", (*HARVEST, *HEAT)),
+    # heat calibration
+    Setting("HEAT_MODE", Kind.CHOICE, "shadow", "shadow records what it would make of a full close; enforce does it.", HEAT, choices=("shadow", "enforce")),
+    Setting("HEAT_MIN", Kind.DECIMAL, "0.25", "Heat below which a full close becomes 25 %.", HEAT),
+    Setting("HEAT_MAX", Kind.DECIMAL, "0.65", "Heat below which a full close becomes 75 %; from there it passes.", HEAT),
+    Setting("HEAT_KS_HARD", Kind.DECIMAL, "0.85", "Kill score from which a full close passes whatever the heat.", HEAT, maximum=ONE),
+    # apply layer
+    Setting("APPLY_MODE", Kind.CHOICE, "dry_run", "dry_run writes plans that ask for no order; testnet asks, on a test venue only.", APPLY, choices=("dry_run", "testnet")),
+    Setting("APPLY_ALLOWLIST", Kind.NAMES, "BTCUSDT", "Symbols it makes plans for; empty is none.", APPLY),
+    Setting("APPLY_KILL_SWITCH", Kind.BOOLEAN, "false", "Whether it is stopped by hand.", APPLY),
+    Setting("APPLY_PROPOSAL_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a proposal is too old.", APPLY, minimum=ONE, maximum=Decimal(60)),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -128,6 +149,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
     _port("MARKET_STATE", "8054", MARKET),
+    _port("APPLY_LAYER", "8043", APPLY),
+    _port("HARVEST", "8053", HARVEST),
+    _port("HEAT_CALIBRATION", "8056", HEAT),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -157,10 +181,22 @@ BY_TOML_KEY: Final = {setting.toml_key: setting for setting in SETTINGS}
 ORDERED: Final = (
     ("P26_H_MIN", "P26_H_MAX"),
     ("P26_STRESS_FULLCLOSE_MIN", "P26_STRESS_RISKOFF"),
+    ("HEAT_MIN", "HEAT_MAX"),
 )
 
 # Choosing files and profiles happens before there are settings.
 SELECTORS: Final = ("QTOPS_PROFILE", "QTOPS_CONFIG")
 
 # Prefixes of the operators' own variables: never a warning, listed by `config show` when unread.
-FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "MARKET_", "BINANCE_")
+FAMILIES: Final = (
+    "GOV_",
+    "P26_",
+    "P33_",
+    "INTENT_EXECUTOR_",
+    "SNAPSHOT_",
+    "MARKET_",
+    "BINANCE_",
+    "HARVEST_",
+    "HEAT_",
+    "APPLY_",
+)

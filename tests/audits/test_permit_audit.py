@@ -6,7 +6,7 @@ import pytest
 
 from qtops.audits.permits import Budget, audit_permits
 from qtops.contracts.decision import DecisionRecord
-from qtops.contracts.vocabulary import GateName
+from qtops.contracts.vocabulary import Feeder, GateName
 
 MINUTE = 60_000
 PLAN = {
@@ -110,6 +110,15 @@ async def test_decisions_inside_the_window_make_a_source_active(db, source, cloc
     assert [s.decisions for s in found.sources.values()] == [2, 1, 0]
     assert (found.undecodable_decisions, found.status) == (2, "degraded")
     assert (await audit(source, clock, window_ms=30 * MINUTE)).status == "operational"
+
+
+async def test_a_feeders_decision_is_neither_a_gates_nor_undecodable(db, source, clock):
+    for feeder in Feeder:
+        decide(db, feeder)
+    found = await audit(source, clock)
+    assert ([s.decisions for s in found.sources.values()], found.undecodable_decisions) == (
+        *([0, 0, 0], 0),
+    )
 
 
 async def test_idle_needs_every_heartbeat_and_no_plan(db, source, clock):

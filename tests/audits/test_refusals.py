@@ -70,6 +70,18 @@ async def test_a_gate_that_repeats_itself_counts_a_plan_once(db, reader, clock, 
     assert [row.plans for row in (await read(reader, clock)).rows] == [1]
 
 
+async def test_a_feeders_refusal_counts_and_its_consent_answers_for_nobody(
+    db, reader, clock, now_ms
+):
+    for plan_id in ("p1", "p2"):
+        plan(db, plan_id, now_ms - 60_000)
+        say(db, plan_id, now_ms - 60_000, "heat_calibration")
+    say(db, "p1", now_ms - 59_000, "apply_layer", "plan_stale")
+    found = await read(reader, clock)
+    assert [(r.gate, r.reason, r.plans) for r in found.rows] == [("apply layer", "plan_stale", 1)]
+    assert (found.undecided, found.undecodable) == ({b"p2"}, 0)
+
+
 async def test_a_plan_refused_at_first_and_filled_later_is_not_refused(db, reader, clock, now_ms):
     say(db, "p1", now_ms - 9, "governor", "symbol_cooldown")
     say(db, "p1", now_ms - 8, "governor")

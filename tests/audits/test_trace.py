@@ -314,3 +314,10 @@ def test_gates_are_timed_from_the_plan_and_steps_from_what_they_waited_for():
     assert found.hop("admission").latency_us == 1100
     assert found.hop("order").latency_us == 2000
     assert found.since_plan_us(found.hop("order")) == 4000
+
+
+def test_a_plan_that_asks_for_no_order_says_why_where_it_knows():
+    mute = [entry(decision="SKIP", reason_codes="r_ladder,dry_run")]
+    hops = life(plans=mute, decisions=(), claim=None, results=(), exchange=ExchangeView()).hops
+    [plan] = [hop for hop in hops if hop.name == "plan"]
+    assert plan.detail == "SKIP: it asks for no order (r_ladder,dry_run)"

@@ -65,7 +65,15 @@ def test_undecodable_entries_have_exactly_one_undertaker_where_services_consume(
 
 
 def test_every_message_of_a_stream_has_its_parser():
-    from qtops.contracts import dead_letter, decision, intent, plan, portfolio_state, result
+    from qtops.contracts import (
+        dead_letter,
+        decision,
+        harvest,
+        intent,
+        plan,
+        portfolio_state,
+        result,
+    )
 
     parsers = {
         "Intent": intent.Intent,
@@ -74,6 +82,8 @@ def test_every_message_of_a_stream_has_its_parser():
         "DecisionRecord": decision.DecisionRecord,
         "DeadLetter": dead_letter.DeadLetter,
         "PortfolioState": portfolio_state.PortfolioState,
+        "HarvestProposal": harvest.HarvestProposal,
+        "CalibratedProposal": harvest.CalibratedProposal,
     }
     messages = {stream.value.message for stream in Stream} - {"ControlChange"}
     assert messages == parsers.keys()

@@ -11,6 +11,7 @@ from qtops.contracts.decision import Allow, Deny
 from qtops.contracts.facts import Facts, Known, Position
 from qtops.contracts.registry import Service
 from qtops.contracts.vocabulary import DenyReason, GateName
+from qtops.services.harvest_metrics import ApplyMetrics, HarvestMetrics, HeatMetrics
 from qtops.services.metrics import (
     AccountMetrics,
     ExecutorMetrics,
@@ -30,6 +31,9 @@ def exported() -> set[str]:
         ExecutorMetrics,
         AccountMetrics,
         *(lambda r, s=s: PollMetrics(r, s) for s in (Service.SNAPSHOTS, Service.MARKET_STATE)),
+        HarvestMetrics,
+        HeatMetrics,
+        ApplyMetrics,
     ):
         registry = CollectorRegistry()
         fill(registry)

@@ -123,7 +123,6 @@ def test_unknown_qtops_variables_are_warnings_with_a_suggestion(places):
         "QTOPS_PROFIL": "x",
         "QTOPS_ZZZ": "x",
         "UNIVERSE_MAX": "1",
-        "APPLY_MODE": "x",
         "EXIT_MODE": "x",
         "GOV_NO_SUCH": "1",
     }

@@ -101,7 +101,7 @@ class Key(Enum):
         "state:positions:{symbol}",
         "hash",
         Service.SNAPSHOTS,
-        (Service.POSITION_GATE, Service.EXECUTOR, Service.AUDITS),
+        (Service.POSITION_GATE, Service.EXECUTOR, Service.APPLY_LAYER, Service.AUDITS),
         3600,
         "the exchange's position; flat is written as zero",
     )
@@ -109,7 +109,14 @@ class Key(Enum):
         "state:portfolio",
         "hash",
         Service.SNAPSHOTS,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.MARKET_STATE, Service.AUDITS),
+        (
+            Service.GOVERNOR,
+            Service.PORTFOLIO_GATE,
+            Service.MARKET_STATE,
+            Service.HARVEST,
+            Service.HEAT_CALIBRATION,
+            Service.AUDITS,
+        ),
         3600,
         "all positions at one moment, exposure, equity, its peak and the drawdown from it",
     )
@@ -133,7 +140,7 @@ class Key(Enum):
         "state:volatility",
         "hash symbol → decimal",
         Service.MARKET_STATE,
-        (Service.PORTFOLIO_GATE,),
+        (Service.PORTFOLIO_GATE, Service.HEAT_CALIBRATION),
         3600,
         "daily standard deviation of log returns: EWMA over the minute closes",
     )
@@ -152,6 +159,30 @@ class Key(Enum):
         (Service.PORTFOLIO_GATE, Service.RISK_BUDGET, Service.AUDITS),
         300,
         "stress of correlated positions",
+    )
+    HARVEST_PROPOSAL = KeySpec(
+        "harvest:proposal:{symbol}",
+        "hash",
+        Service.HARVEST,
+        (Service.AUDITS,),
+        120,
+        "what the harvest kernel makes of the position now, HOLD included",
+    )
+    HARVEST_EPISODES = KeySpec(
+        "harvest:episodes",
+        "hash symbol → JSON",
+        Service.HARVEST,
+        (Service.HARVEST,),
+        None,
+        "each held position since it was first seen, and its steps so far; gone once it is flat",
+    )
+    APPLY_INTENTS = KeySpec(
+        "apply:intents:{symbol}",
+        "hash trace_id → JSON",
+        Service.APPLY_LAYER,
+        (Service.APPLY_LAYER,),
+        2_592_000,
+        "the last plan made for each intent: what dedupes the next",
     )
     FILTERS = KeySpec(
         "exchange:filters",
@@ -261,7 +292,7 @@ class Key(Enum):
         "exec:claim:{plan_id}",
         "hash",
         Service.EXECUTOR,
-        (Service.EXECUTOR, Service.AUDITS),
+        (Service.EXECUTOR, Service.HARVEST, Service.APPLY_LAYER, Service.AUDITS),
         86_400,
         "how far the executor got with a plan",
     )

@@ -21,7 +21,7 @@ class Stream(Enum):
     APPLY_PLAN = StreamSpec(
         "apply.plan",
         "Plan",
-        (Service.INTENT_BRIDGE, Service.OPERATOR),
+        (Service.INTENT_BRIDGE, Service.APPLY_LAYER, Service.OPERATOR),
         (
             GroupSpec("governor", Service.GOVERNOR),
             GroupSpec("p26_portfolio_gate", Service.PORTFOLIO_GATE),
@@ -53,18 +53,44 @@ class Stream(Enum):
         "Result",
         (Service.EXECUTOR,),
         (),
-        (Service.AUDITS,),
+        (Service.HARVEST, Service.APPLY_LAYER, Service.AUDITS),
         10_000,
         "what became of each plan",
     )
     GATE_DECISION = StreamSpec(
         "gate.decision",
         "DecisionRecord",
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE),
+        (
+            Service.GOVERNOR,
+            Service.PORTFOLIO_GATE,
+            Service.POSITION_GATE,
+            Service.HEAT_CALIBRATION,
+            Service.APPLY_LAYER,
+        ),
         (),
         (Service.EXECUTOR, Service.AUDITS),
         50_000,
         "every decision of every gate; wakes the executor",
+    )
+    HARVEST_PROPOSAL = StreamSpec(
+        "harvest.proposal",
+        "HarvestProposal",
+        (Service.HARVEST,),
+        (GroupSpec("p26_heat_gate", Service.HEAT_CALIBRATION),),
+        (Service.AUDITS,),
+        10_000,
+        "closes that the harvest kernel proposes, once for each step and attempt",
+        Service.HEAT_CALIBRATION,
+    )
+    HARVEST_CALIBRATED = StreamSpec(
+        "harvest.calibrated",
+        "CalibratedProposal",
+        (Service.HEAT_CALIBRATION,),
+        (GroupSpec("apply_layer", Service.APPLY_LAYER),),
+        (Service.AUDITS,),
+        10_000,
+        "the same closes with the portfolio's heat, and what it would make of them",
+        Service.APPLY_LAYER,
     )
     PORTFOLIO_STATE = StreamSpec(
         "portfolio.state",
@@ -87,7 +113,12 @@ class Stream(Enum):
     DLQ = StreamSpec(
         "dlq",
         "DeadLetter",
-        (Service.EXECUTOR, Service.INTENT_BRIDGE),
+        (
+            Service.EXECUTOR,
+            Service.INTENT_BRIDGE,
+            Service.HEAT_CALIBRATION,
+            Service.APPLY_LAYER,
+        ),
         (),
         (Service.AUDITS,),
         10_000,

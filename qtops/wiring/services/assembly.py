@@ -75,13 +75,13 @@ class Assembly:
         return Pulse(RedisHeartbeat(self.link, self.service), identity)
 
     def inboxes(self) -> list[Any]:
+        return [self.inbox(stream) for stream in (Stream.APPLY_PLAN, Stream.APPLY_PLAN_MANUAL)]
+
+    def inbox(self, stream: Stream) -> Any:
         from qtops.adapters.inbox import RedisInbox
 
         consumer = f"{self.service.value}@{socket.gethostname()}"
-        return [
-            RedisInbox(self.link, self.connect("blocking"), stream, self.service, consumer)
-            for stream in (Stream.APPLY_PLAN, Stream.APPLY_PLAN_MANUAL)
-        ]
+        return RedisInbox(self.link, self.connect("blocking"), stream, self.service, consumer)
 
     def loop(self, handler: "Handler", inboxes: Sequence[Any]) -> Any:
         from qtops.services.loop import ServiceLoop
