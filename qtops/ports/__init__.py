@@ -5,6 +5,7 @@ from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
+from qtops.ports.universe import UniverseReading, UniverseSource, UniverseStore
 from qtops.ports.venue import Clock, Venue
 
 __all__ = [
@@ -27,5 +28,8 @@ __all__ = [
     "Settlement",
     "SnapshotStore",
     "StreamEntry",
+    "UniverseReading",
+    "UniverseSource",
+    "UniverseStore",
     "Venue",
 ]

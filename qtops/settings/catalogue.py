@@ -30,6 +30,7 @@ PORTFOLIO: Final = ("portfolio gate",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
+UNIVERSE: Final = ("universe",)
 SANDBOX: Final = ("sandbox exchange",)
 ROLLBACK: Final = ("rollback",)
 
@@ -109,6 +110,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", SNAPSHOTS),
     _positive("SNAPSHOT_VOLATILITY_SECONDS", Kind.SECONDS, "300", "Pause between readings of the volatility.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
+    # universe
+    _positive("UNIVERSE_REFRESH_SEC", Kind.SECONDS, "60", "Pause between readings of the exchange's list; unread for three of them it is no longer active.", UNIVERSE),
+    _positive("UNIVERSE_MAX", Kind.INTEGER, "800", "Most symbols a list may have; a longer one is refused.", UNIVERSE),
+    _positive("UNIVERSE_MAX_AGE", Kind.SECONDS, "300", "Age from which a reader leaves the universe for its own list.", ("position gate", "executor", "health", "proof")),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -117,6 +122,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
+    _port("UNIVERSE", "8053", UNIVERSE),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -152,4 +158,4 @@ ORDERED: Final = (
 SELECTORS: Final = ("QTOPS_PROFILE", "QTOPS_CONFIG")
 
 # Prefixes of the operators' own variables: never a warning, listed by `config show` when unread.
-FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_")
+FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "UNIVERSE_", "BINANCE_")

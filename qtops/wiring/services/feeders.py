@@ -30,4 +30,26 @@ def _build_snapshots(service: Service, settings: Settings) -> Running:
     return Running(service, publisher, assembly.links, venue)
 
 
-BUILDERS: Final[dict[Service, Builder]] = {Service.SNAPSHOTS: _build_snapshots}
+def _build_universe(service: Service, settings: Settings) -> Running:
+    from qtops.adapters.universe_store import RedisUniverseStore
+    from qtops.services.metrics import UniverseMetrics
+    from qtops.services.universe import UniversePlan, UniverseService
+
+    assembly = Assembly(service, settings)
+    venue = open_venue(settings, assembly.link)
+    plan = UniversePlan(
+        venue=venue.environment().value,
+        refresh_s=settings.milliseconds("UNIVERSE_REFRESH_SEC") / 1000,
+        maximum=settings.integer("UNIVERSE_MAX"),
+    )
+    store = RedisUniverseStore(assembly.link)
+    metrics = UniverseMetrics(assembly.registry)
+    runnable = UniverseService(venue, store, assembly.pulse(), assembly.clock, plan, metrics)
+    assembly.serve_metrics()
+    return Running(service, runnable, assembly.links, venue)
+
+
+BUILDERS: Final[dict[Service, Builder]] = {
+    Service.UNIVERSE: _build_universe,
+    Service.SNAPSHOTS: _build_snapshots,
+}
