@@ -152,6 +152,7 @@ BY_TOML_KEY: Final = {setting.toml_key: setting for setting in SETTINGS}
 ORDERED: Final = (
     ("P26_H_MIN", "P26_H_MAX"),
     ("P26_STRESS_FULLCLOSE_MIN", "P26_STRESS_RISKOFF"),
+    ("UNIVERSE_REFRESH_SEC", "UNIVERSE_MAX_AGE"),
 )
 
 # Choosing files and profiles happens before there are settings.
