@@ -179,12 +179,13 @@ def _print_readers(
     symbol: str | None,
     context: str,
 ) -> None:
-    what = symbol or "some symbol"
+    names = ", ".join(one.reader for one in refusing)
     if refusing:
-        names = ", ".join(one.reader for one in refusing)
-        out.verdict(Mark.FAIL, "refused", f"{what} may not be opened: {names}", context)
+        what = f"{symbol} may not be opened" if symbol else "nothing may be opened"
+        out.verdict(Mark.FAIL, "refused", f"{what}: {names}", context)
     else:
-        out.verdict(Mark.OK, "tradable", f"every reader lets {what} open", context)
+        what = f"every reader lets {symbol} open" if symbol else "every reader has symbols"
+        out.verdict(Mark.OK, "tradable", what, context)
     columns = [Column("reader"), Column("tier"), Column("symbols", "right"), Column("source")]
     rows: list[list[Cell]] = [
         [one.reader, one.tier.value, len(one.symbols), one.source] for one in readers
