@@ -20,7 +20,7 @@ from qtops.sandbox.redis_server import EmbeddedRedis
 
 QTOPS = [sys.executable, "-P", "-m", "qtops"]
 PATIENCE_S = 45
-SERVICES = ["snapshots", "governor", "portfolio-gate", "position-gate", "executor"]
+SERVICES = ["snapshots", "universe", "governor", "portfolio-gate", "position-gate", "executor"]
 GATES = ["governor", "portfolio-gate", "position-gate"]
 PORTS = {"governor": "GOVERNOR", "portfolio-gate": "PORTFOLIO", "position-gate": "POSITION"}
 
@@ -41,7 +41,10 @@ def client(server):
 
 @pytest.fixture
 def environ(server, tmp_path):
-    off = {f"QTOPS_METRICS_PORT_{name}": "0" for name in (*PORTS.values(), "EXECUTOR", "SNAPSHOTS")}
+    off = {
+        f"QTOPS_METRICS_PORT_{name}": "0"
+        for name in (*PORTS.values(), "EXECUTOR", "SNAPSHOTS", "UNIVERSE")
+    }
     home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"}
     return {**home, **off, "QTOPS_REDIS_URL": server.url}
 
@@ -122,7 +125,7 @@ def test_list_names_every_service_with_its_port(environ):
 def test_list_needs_no_redis_and_starts_nothing(environ):
     run = qtops(environ, "run", "list", QTOPS_REDIS_URL="redis://127.0.0.1:1/0")
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.startswith("✓ 5 services")
+    assert run.stdout.startswith(f"✓ {len(SERVICES)} services")
     assert re.search(r"^  governor .* off$", run.stdout, re.MULTILINE)
 
 
@@ -131,7 +134,7 @@ def test_an_unknown_service_is_a_usage_error(environ, words):
     run = qtops(environ, "run", *words)
     assert (run.returncode, run.stdout) == (64, "")
     assert len(run.stderr.splitlines()) == 1
-    assert "there are snapshots, governor" in run.stderr
+    assert "there are snapshots, universe, governor" in run.stderr
     assert run.stderr.endswith("next: qtops run --help\n")
 
 

@@ -11,7 +11,9 @@ from qtops.wiring.services import run_services
 from tests.services.conftest import GATES, System, close_plan
 
 
-@pytest.mark.parametrize("service", [Service.GOVERNOR, Service.EXECUTOR, Service.SNAPSHOTS])
+@pytest.mark.parametrize(
+    "service", [Service.GOVERNOR, Service.EXECUTOR, Service.SNAPSHOTS, Service.UNIVERSE]
+)
 async def test_a_stop_right_after_ready_ends_the_service(system: System, service: Service):
     """Cancellations of blocking reads used to get lost about one time in twenty."""
     for attempt in range(25):

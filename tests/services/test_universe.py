@@ -13,7 +13,14 @@ from qtops.contracts.universe import Tier, UniverseList
 from qtops.gates.universe import UniverseAges
 from qtops.sandbox.exchange.rest import market_api
 from qtops.wiring.universe import allowlist_source
-from tests.services.conftest import EVERYTHING, System, close_plan, open_plan
+from tests.services.conftest import (
+    EVERYTHING,
+    System,
+    close_plan,
+    open_plan,
+    running_system,
+)
+from tests.services.crashes import fragile_redis, patiently
 
 QUICK = {"UNIVERSE_REFRESH_SEC": "0.05", "UNIVERSE_MAX_AGE": "300"}
 DOWN = {"path": "/fapi/v1/exchangeInfo", "kind": "error", "value": -1001, "count": 100000}
@@ -152,6 +159,18 @@ async def test_without_an_exchange_and_without_a_list_there_is_none(flat_system,
     reading = await stored.store.read()
     assert reading.active == reading.last_ok == Missing("absent")
     assert (reading.meta.value.count, reading.meta.value.observed_at_ms) == (0, None)
+
+
+async def test_it_outlives_a_redis_that_goes_away_and_comes_back(tmp_path):
+    async with fragile_redis(tmp_path) as server, running_system(server.url, "flat") as system:
+        stored = Stored(system)
+        await system.start(Service.UNIVERSE, **QUICK)
+        before = await stored.store.read()
+        await server.crash()
+        await patiently(system.link.client.ping)
+        await system.link.client.flushall()
+        after = await stored.until(lambda r: isinstance(r.active, Known))
+        assert after.active.value.symbols == before.active.value.symbols
 
 
 # --- readers ------------------------------------------------------------------------------------

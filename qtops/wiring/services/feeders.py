@@ -50,6 +50,6 @@ def _build_universe(service: Service, settings: Settings) -> Running:
 
 
 BUILDERS: Final[dict[Service, Builder]] = {
-    Service.UNIVERSE: _build_universe,
     Service.SNAPSHOTS: _build_snapshots,
+    Service.UNIVERSE: _build_universe,
 }
