@@ -24,6 +24,7 @@ from qtops.contracts.intent import Intent
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import FRACTIONS, Plan
 from qtops.contracts.result import Result
+from qtops.contracts.universe import Allowlist, Tier
 from qtops.contracts.venue import Filters, VenueOrder
 from qtops.contracts.vocabulary import (
     Action,
@@ -132,7 +133,7 @@ def facts(**changes):
     base = Facts(
         control=control(),
         rollout=known(100),
-        allowlist=known(frozenset(SYMBOLS)),
+        allowlist=known(Allowlist(frozenset(SYMBOLS), Tier.ENV)),
         filters=known(filters()),
         position=known(Position(D(0))),
         book=known(D(0)),
@@ -385,7 +386,9 @@ def worlds(read=readings):
                 st.booleans(),
             )
         ),
-        allowlist=read(st.frozensets(symbols)),
+        allowlist=read(
+            st.builds(Allowlist, st.frozensets(symbols), st.sampled_from(Tier), st.just(""))
+        ),
         filters=read(st.builds(filters, market_step=_steps)),
         position=read(_positions | st.just(Position(D(0)))),
         book=read(amounts),

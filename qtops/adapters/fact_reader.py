@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from qtops.adapters.link import RedisLink
+from qtops.adapters.universe_store import TIER_KEYS, Tiers
 from qtops.contracts import snapshot
 from qtops.contracts.codec import decode_fields, parse_instant_ms
 from qtops.contracts.control import WHOLE_ROLLOUT_PCT, parse_kill, parse_rollout
@@ -43,8 +44,10 @@ _SYMBOL_COMMANDS: Mapping[FactName, tuple[Key, str]] = {
 class FactReader:
     """Queues what is wanted for all plans of a batch, executes once, decodes."""
 
-    def __init__(self, link: RedisLink) -> None:
+    def __init__(self, link: RedisLink, tiers: Tiers | None = None) -> None:
+        """`tiers` is where the allowlist comes from; without it the fact is not requested."""
         self._link = link
+        self._tiers = tiers
 
     async def read(
         self, plans: Sequence[Plan], wanted: frozenset[FactName]
@@ -52,6 +55,8 @@ class FactReader:
         """(now in Redis server µs, facts for each plan in order)."""
         batch = _Batch(self._link)
         shared = batch.queue_shared(wanted)
+        if self._tiers is not None and FactName.ALLOWLIST in wanted:
+            shared["allowlist"] = batch.queue_tiers(self._tiers)
         by_symbol = {p.symbol: batch.queue_symbol(p.symbol, wanted) for p in plans}
         replies = await batch.execute()
         now_us = _server_us(replies[0])
@@ -83,6 +88,10 @@ class _Batch:
         self._pipe.execute_command(command, *args)
         self._count += 1
         return self._count - 1
+
+    def queue_tiers(self, tiers: Tiers) -> Decoder:
+        active, last_ok = (self._queue("GET", self._names.key(key)) for key in TIER_KEYS)
+        return lambda r, now: tiers.choose(r[active], r[last_ok], now)
 
     def queue_shared(self, wanted: frozenset[FactName]) -> dict[str, Decoder]:
         slots: dict[str, Decoder] = {}

@@ -6,6 +6,7 @@ from qtops.adapters import scripts
 from qtops.adapters.fact_reader import FactReader
 from qtops.adapters.fields import flatten
 from qtops.adapters.link import RedisLink
+from qtops.adapters.universe_store import Tiers
 from qtops.contracts import snapshot
 from qtops.contracts.codec import canonical_json, text_of
 from qtops.contracts.facts import Facts
@@ -18,13 +19,19 @@ from qtops.ports import Issue
 class RedisGateStore:
     """Implements `qtops.ports.GateStore` for one gate."""
 
-    def __init__(self, link: RedisLink, service: Service, permit_key: str = "") -> None:
-        """`permit_key` signs permits when it is not empty."""
+    def __init__(
+        self,
+        link: RedisLink,
+        service: Service,
+        permit_key: str = "",
+        tiers: Tiers | None = None,
+    ) -> None:
+        """`permit_key` signs permits when it is not empty; `tiers` are for a gate with a list."""
         self._link = link
         self._names = link.names
         self._service = service
         self._permit_key = permit_key
-        self._reader = FactReader(link)
+        self._reader = FactReader(link, tiers)
 
     async def facts(
         self, plans: Sequence[Plan], wanted: frozenset[FactName]

@@ -18,6 +18,7 @@ from qtops.contracts.facts import Missing
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import Key, Service, Stream
 from qtops.contracts.snapshot import decode_portfolio
+from qtops.contracts.universe import UniverseMeta
 from qtops.contracts.vitals import Beat, GroupVitals, PermitFlow, RedisVitals, ServerVitals
 from qtops.contracts.vocabulary import GateName, Lane
 from qtops.errors import DecodeError
@@ -53,12 +54,14 @@ class RedisHealthReader:
         server = batch.server(latency_ms)
         kill = batch.ask("GET", self._names.key(Key.KILL), decode=_text)
         snapshot = batch.ask("HGETALL", self._names.key(Key.PORTFOLIO), decode=_observed_at)
+        universe = batch.ask("HGETALL", self._names.key(Key.UNIVERSE_META), decode=_universe)
         beats = self._queue_beats(batch)
         groups = self._queue_groups(batch, now_ms)
         flow = self._queue_flow(batch, now_ms)
         with self._link.guard():
             await batch.execute()
-        return RedisVitals(now_ms, server(), beats(), groups(), flow(), kill(), snapshot())
+        parts = server(), beats(), groups(), flow(), kill(), snapshot(), universe()
+        return RedisVitals(now_ms, *parts)
 
     def _queue_beats(self, batch: "_Batch") -> Callable[[], tuple[Beat, ...] | Missing]:
         keys = [self._names.key(Key.HEARTBEAT, service=s.value) for s in self._services]
@@ -205,6 +208,13 @@ def _observed_at(reply: Any) -> int:
     if not raw:
         raise _AbsentError
     return decode_portfolio(decode_fields(raw)).observed_at_ms
+
+
+def _universe(reply: Any) -> UniverseMeta:
+    raw = pairs(reply)
+    if not raw:
+        raise _AbsentError
+    return UniverseMeta.from_fields(decode_fields(raw))
 
 
 def _info(reply: Any) -> dict[str, Any]:

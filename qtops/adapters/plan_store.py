@@ -9,6 +9,7 @@ from qtops.adapters import scripts
 from qtops.adapters.fact_reader import CONTROL_KEYS, decode_control, pairs
 from qtops.adapters.fields import flatten
 from qtops.adapters.link import RedisLink
+from qtops.adapters.universe_store import TIER_KEYS, Tiers
 from qtops.contracts import snapshot
 from qtops.contracts.claim import Claim
 from qtops.contracts.codec import canonical_json, decode_fields
@@ -30,10 +31,11 @@ FIRST_RECORD_WAIT_MS = 2_000  # the file is synced every second
 class RedisPlanStore:
     """Implements `qtops.ports.PlanStore`. `owner` names this process in claims."""
 
-    def __init__(self, link: RedisLink, owner: str) -> None:
+    def __init__(self, link: RedisLink, owner: str, universe: Tiers) -> None:
         self._link = link
         self._names = link.names
         self._owner = owner
+        self._universe = universe
 
     async def _run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         with self._link.guard():
@@ -48,13 +50,18 @@ class RedisPlanStore:
         pipe.hgetall(self._claim_key(plan_id))
         pipe.info("server")
         pipe.hgetall(self._names.key(Key.SERVER_RUN))
+        for key in TIER_KEYS:
+            pipe.get(self._names.key(key))
         with self._link.guard():
-            (seconds, micros), raw, info, seen = await pipe.execute()
+            (seconds, micros), raw, info, seen, active, last_ok = _checked(
+                await pipe.execute(raise_on_error=False)
+            )
         now_us = int(seconds) * 1_000_000 + int(micros)
         claim = Claim.from_fields(decode_fields(raw)) if raw else None
         run_id = str(info["run_id"])
         restarted_ms = await self._restarted_ms(run_id, decode_fields(seen), now_us)
-        return ClaimReading(now_us, claim, run_id, restarted_ms)
+        universe = self._universe.choose(active, last_ok, now_us // 1000)
+        return ClaimReading(now_us, claim, run_id, restarted_ms, universe)
 
     async def _restarted_ms(self, run_id: str, seen: dict[str, str], now_us: int) -> int:
         """When the server last came up with another run id than the one on record, in ms."""
@@ -225,6 +232,14 @@ class RedisPlanStore:
 def _word(answer: bytes) -> str:
     """A script's answer; empty for ok."""
     return "" if answer == b"ok" else answer.decode()
+
+
+def _checked(replies: list[Any]) -> list[Any]:
+    """Replies of a pipeline in which only the lists of the universe may be of another type."""
+    for reply in replies[: -len(TIER_KEYS)]:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 def _permit(raw: Any, gate: GateName, plan_id: str) -> Permit | DenyReason | None:

@@ -9,6 +9,7 @@ from qtops.contracts.control import parse_kill
 from qtops.contracts.facts import Missing
 from qtops.contracts.health import Check, Figure, Finding, Status, unseen
 from qtops.contracts.registry import GATE_SERVICES, HEARTBEAT_TTL_S, Service
+from qtops.contracts.universe import UniverseMeta
 from qtops.contracts.vitals import Beat, GroupVitals, PermitFlow, RedisVitals, ServerVitals
 from qtops.contracts.vocabulary import GateName, TradingState
 from qtops.errors import DecodeError
@@ -30,6 +31,7 @@ class Limits:
     """From which value on a figure is a warning, and from which a failure."""
 
     snapshot_fail_ms: int  # P33_STALE_THRESHOLD_SEC: the position gate refuses from there
+    universe_fail_ms: int = 300_000  # UNIVERSE_MAX_AGE: readers take their own lists from there
     latency_warn_ms: int = 50
     latency_fail_ms: int = 500
     memory_warn_ratio: Decimal = Decimal("0.8")
@@ -258,6 +260,29 @@ def judge_snapshots(at_ms: int | Missing, now_ms: int, limits: Limits) -> Check:
     return Check("snapshots", text, found(graded(age_ms, warn, fail), text, fix), figures)
 
 
+def judge_universe(meta: UniverseMeta | Missing, now_ms: int, limits: Limits) -> Check:
+    """How old the list of tradable symbols is. Where no universe was ever written, none is owed."""
+    fix, fail = "qtops proof universe", limits.universe_fail_ms
+    if isinstance(meta, Missing):
+        is_unused = meta.why == "absent"
+        why = "no universe service; allowlists are settings" if is_unused else meta.why
+        return unseen("universe", why, fix, is_expected=is_unused)
+    if meta.observed_at_ms is None:
+        finding = Finding(Status.FAIL, f"no universe was ever read ({meta.reason})", fix)
+        return Check("universe", "no list", (finding,), (Figure("universe_age_ms", None),))
+    age_ms = max(0, now_ms - meta.observed_at_ms)
+    text = f"{counted(meta.count, 'symbol')}, {fmt_span(age_ms)} old (limit {fmt_span(fail)})"
+    status = graded(age_ms, fail // 2, fail)
+    if status is Status.OK and meta.stale:
+        status = Status.WARN
+    figures = (
+        Figure("universe_age_ms", age_ms, fail // 2, fail),
+        Figure("universe_symbols", meta.count),
+    )
+    said = f"universe: {text}" + (f", {meta.reason}" if meta.stale else "")
+    return Check("universe", text, found(status, said, fix), figures)
+
+
 def judge_vitals(vitals: RedisVitals, limits: Limits) -> list[Check]:
     """Every check that rests on Redis alone."""
     now_ms = vitals.now_ms
@@ -266,6 +291,7 @@ def judge_vitals(vitals: RedisVitals, limits: Limits) -> list[Check]:
         judge_permits(vitals.flow, now_ms, limits),
         judge_heartbeats(vitals.beats, limits),
         judge_snapshots(vitals.snapshot_at_ms, now_ms, limits),
+        judge_universe(vitals.universe, now_ms, limits),
         judge_kill(vitals.kill),
         judge_streams(vitals.groups, limits),
     ]

@@ -68,8 +68,8 @@ def health(
 ) -> None:
     """Whether Redis, gates, permits, exchange, disk and units are as they must be.
 
-    Checks: redis, permits, heartbeats, snapshots, kill, streams, exchange, disk, units,
-    obligations.
+    Checks: redis, permits, heartbeats, snapshots, universe, kill, streams, exchange, disk,
+    units, obligations.
 
     Example: qtops health --format nagios --skip units
 

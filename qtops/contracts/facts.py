@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, TypeVar
 
+from qtops.contracts.universe import Allowlist
 from qtops.contracts.values import ZERO
 from qtops.contracts.venue import Filters
 from qtops.contracts.vocabulary import Side, TradingState
@@ -96,7 +97,7 @@ class Facts:
 
     control: Fact[ControlState] = NOT_REQUESTED
     rollout: Fact[int] = NOT_REQUESTED
-    allowlist: Fact[frozenset[str]] = NOT_REQUESTED
+    allowlist: Fact[Allowlist] = NOT_REQUESTED
     filters: Fact[Filters] = NOT_REQUESTED
     position: Fact[Position] = NOT_REQUESTED
     book: Fact[Decimal] = NOT_REQUESTED

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from qtops.contracts.facts import Missing
 from qtops.contracts.registry import Service, Stream
+from qtops.contracts.universe import UniverseMeta
 from qtops.contracts.vocabulary import GateName
 
 
@@ -64,6 +65,7 @@ class RedisVitals:
     flow: PermitFlow | Missing
     kill: str | Missing | None
     snapshot_at_ms: int | Missing
+    universe: UniverseMeta | Missing
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from qtops.contracts.control import mode_admits
 from qtops.contracts.decision import Deny
 from qtops.contracts.environment import Environment
-from qtops.contracts.facts import ControlState, Known, Missing
+from qtops.contracts.facts import NOT_REQUESTED, ControlState, Fact, Known, Missing
 from qtops.contracts.permit import Permit, check_permit
 from qtops.contracts.plan import Plan
+from qtops.contracts.universe import Allowlist
 from qtops.contracts.vocabulary import DenyReason, GateName, Lane, TradingState
 
 
@@ -47,14 +48,26 @@ class AwaitPermits:
     missing: tuple[GateName, ...]
 
 
-def check_plan(plan: Plan, age_ms: int, limits: AdmissionLimits) -> Deny | None:
-    """What can be refused before any permit is looked at. Nothing has been sent then."""
+def check_plan(
+    plan: Plan, age_ms: int, limits: AdmissionLimits, universe: Fact[Allowlist] = NOT_REQUESTED
+) -> Deny | None:
+    """What can be refused before any permit is looked at. Nothing has been sent then.
+
+    The executor's own list bounds everything. The universe can only take opens away from it: what
+    the exchange does not list is not opened, and where the universe cannot be had the own list
+    stands alone.
+    """
     if plan.order_type != "MARKET":
         return Deny(DenyReason.ORDER_TYPE_NOT_ALLOWED, plan.order_type)
     if plan.lane is Lane.AUTOMATED and plan.source not in limits.sources:
         return Deny(DenyReason.SOURCE_NOT_ALLOWED, plan.source[:60])
     if plan.symbol not in limits.symbols:
         return Deny(DenyReason.SYMBOL_NOT_IN_ALLOWLIST, plan.symbol)
+    if isinstance(universe, Known) and not plan.reduce_only:
+        listed = universe.value
+        if plan.symbol not in listed.symbols:
+            detail = f"{plan.symbol}, list {listed.tier.value}"
+            return Deny(DenyReason.SYMBOL_NOT_IN_ALLOWLIST, detail)
     if age_ms > limits.plan_max_age_ms:
         return Deny(DenyReason.PLAN_STALE, f"{age_ms} ms old, limit {limits.plan_max_age_ms} ms")
     return None

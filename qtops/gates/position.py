@@ -6,6 +6,7 @@ from decimal import Decimal
 from qtops.contracts.decision import Allow, Decision, Deny
 from qtops.contracts.facts import Facts, Known
 from qtops.contracts.plan import Plan
+from qtops.contracts.universe import Tier
 from qtops.contracts.values import ZERO, floor_to_step, fmt_decimal
 from qtops.contracts.vocabulary import DenyReason, FactName, GateName, Lane, Side
 from qtops.gates.base import ALL, OPENS, REDUCTIONS, Check, Gate, Need, known
@@ -41,10 +42,15 @@ _HOLD: Need[PositionLimits] = Need(FactName.RECONCILE_HOLD, DenyReason.HOLD_UNKN
 
 
 def symbol_listed(plan: Plan, facts: Facts, now_ms: int, limits: PositionLimits) -> Deny | None:
-    """Only symbols on the allowlist trade; an unlisted one gets a written denial."""
-    if plan.symbol not in known(facts.allowlist):
-        return Deny(DenyReason.SYMBOL_NOT_IN_ALLOWLIST, plan.symbol)
-    return None
+    """Only symbols on the allowlist trade; an unlisted one gets a written denial.
+
+    The operator's own list (tier env) holds reductions too. The exchange's list holds opens alone:
+    a position in what is no longer listed must be able to leave.
+    """
+    listed = known(facts.allowlist)
+    if plan.symbol in listed.symbols or (plan.reduce_only and listed.tier is not Tier.ENV):
+        return None
+    return Deny(DenyReason.SYMBOL_NOT_IN_ALLOWLIST, f"{plan.symbol}, list {listed.tier.value}")
 
 
 def open_fits_position(
@@ -141,6 +147,8 @@ def grant(plan: Plan, facts: Facts, now_ms: int, limits: PositionLimits) -> Deci
     if quantity <= ZERO:
         return Deny(DenyReason.QUANTITY_BELOW_STEP, f"asked {fmt_decimal(plan.quantity)}")
     terms = {"exchange_position_amt": fmt_decimal(amount), "sanity": "sanity_checks_passed"}
+    if isinstance(facts.allowlist, Known):
+        terms["allowlist"] = facts.allowlist.value.tier.value
     if isinstance(facts.book, Known):
         terms["ledger_amt"] = fmt_decimal(facts.book.value)
     return Allow(quantity, terms)

@@ -6,6 +6,7 @@ from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.market import MarketStore
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
+from qtops.ports.universe import UniverseReading, UniverseSource, UniverseStore
 from qtops.ports.venue import Clock, Venue
 
 __all__ = [
@@ -29,5 +30,8 @@ __all__ = [
     "Settlement",
     "SnapshotStore",
     "StreamEntry",
+    "UniverseReading",
+    "UniverseSource",
+    "UniverseStore",
     "Venue",
 ]

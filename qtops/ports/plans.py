@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Protocol
 
 from qtops.contracts.claim import Claim
-from qtops.contracts.facts import ControlState, Fact
+from qtops.contracts.facts import NOT_REQUESTED, ControlState, Fact
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.result import Result
+from qtops.contracts.universe import Allowlist
 from qtops.contracts.vocabulary import DenyReason, GateName
 from qtops.ports.inbox import Delivery
 
@@ -30,13 +31,14 @@ class ClaimReading:
 
     `run_id` changes when Redis restarts; what was concluded from this reading holds only under it:
     the file may have lost its last second, with claims in it. `restarted_ms` is when Redis last
-    restarted, 0 if it did not.
+    restarted, 0 if it did not. `universe` is what the exchange listed, if that was asked for.
     """
 
     now_us: int
     claim: Claim | None
     run_id: str
     restarted_ms: int
+    universe: Fact[Allowlist] = NOT_REQUESTED
 
 
 @dataclass(frozen=True, slots=True)

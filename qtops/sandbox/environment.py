@@ -21,6 +21,7 @@ GATES: Final = (
 )
 # Every service there is, each after those that feed it.
 SANDBOX_SERVICES: Final = (
+    Service.UNIVERSE,
     *GATES,
     *(Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER),
 )

@@ -8,7 +8,7 @@ import structlog
 
 from qtops.contracts.codec import decode_fields
 from qtops.contracts.decision import Allow, Decision, DecisionRecord, Deny
-from qtops.contracts.facts import Facts, Known, Reservation, Reservations
+from qtops.contracts.facts import Fact, Facts, Known, Reservation, Reservations
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import PERMIT_TTL_S, Stream
@@ -26,11 +26,10 @@ CONFLICT_RETRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class GateConfig(Generic[L]):
-    """One gate with its limits. `symbols` is the allowlist the gate knows, None if it uses none."""
+    """One gate with its limits."""
 
     gate: Gate[L]
     limits: L
-    symbols: frozenset[str] | None = None
     reserves: bool = False
     permit_ttl_ms: int = PERMIT_TTL_S * 1000
 
@@ -93,7 +92,7 @@ class GateService(Generic[L]):
         decisions: list[tuple[Decision, Facts]] = []
         batch_reservations = facts[0].reservations
         for (delivery, plan), read in zip(todo, facts, strict=True):
-            known = self._complete(read, batch_reservations, now_us // 1000)
+            known = _complete(read, batch_reservations)
             decision = self._judge(plan, known, now_us // 1000)
             at_us = now_us + int((self._clock.monotonic_ms() - started) * 1000)
             issue = self._issue(delivery, plan, decision, known, at_us)
@@ -108,15 +107,6 @@ class GateService(Generic[L]):
         if self._config.reserves:
             await self._store.prune(spent_reservations(facts[0], now_us // 1000))
         return [pair for pair, ok in zip(todo, written, strict=True) if not ok]
-
-    def _complete(self, facts: Facts, reservations: object, now_ms: int) -> Facts:
-        """Facts as this gate sees them: its allowlist, and what this batch already promised."""
-        symbols = self._config.symbols
-        if symbols is not None:
-            facts = replace(facts, allowlist=Known(symbols, now_ms))
-        if isinstance(reservations, Known):
-            facts = replace(facts, reservations=reservations)
-        return facts
 
     def _judge(self, plan: Plan, facts: Facts, now_ms: int) -> Decision:
         """A gate that raises refuses, in writing; the traceback goes to the log."""
@@ -196,6 +186,13 @@ class GateService(Generic[L]):
             reason=issue.permit.reason,
             detail=issue.record.detail,
         )
+
+
+def _complete(facts: Facts, reservations: Fact[Reservations]) -> Facts:
+    """Facts with what this batch already promised."""
+    if isinstance(reservations, Known):
+        return replace(facts, reservations=reservations)
+    return facts
 
 
 def _with(known: Known[Reservations], added: Reservation) -> Known[Reservations]:

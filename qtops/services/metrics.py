@@ -6,6 +6,7 @@ from qtops.contracts.decision import Allow, Decision
 from qtops.contracts.facts import Facts, Known
 from qtops.contracts.portfolio_state import PortfolioState
 from qtops.contracts.registry import Service
+from qtops.contracts.universe import UniverseMeta
 from qtops.contracts.vocabulary import GateName
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
@@ -162,6 +163,39 @@ class AccountMetrics:
         }
         for name, value in values.items():
             self._gauges[name].set(float("nan") if value is None else float(value))
+
+
+class UniverseMetrics:
+    """What is served as tradable, and how the readings went."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._symbols = Gauge("qtops_universe_symbols", "Tradable symbols.", registry=registry)
+        self._stale = Gauge(
+            "qtops_universe_stale", "1 while the last reading was not taken.", registry=registry
+        )
+        self._observed = Gauge(
+            "qtops_universe_observed_timestamp_seconds",
+            "When the list that is served was read, UTC; 0 is never.",
+            registry=registry,
+        )
+        self._published = Counter(
+            "qtops_universe_published", "Readings published.", registry=registry
+        )
+        self._failed = Counter(
+            "qtops_universe_failed", "Readings that were not taken.", ["where"], registry=registry
+        )
+
+    def published(self, meta: UniverseMeta) -> None:
+        self._published.inc()
+        self.held(meta)
+
+    def held(self, meta: UniverseMeta) -> None:
+        self._symbols.set(meta.count)
+        self._stale.set(meta.stale)
+        self._observed.set((meta.observed_at_ms or 0) / 1000)
+
+    def failed(self, where: str) -> None:
+        self._failed.labels(where).inc()
 
 
 class ExecutorMetrics:

@@ -93,7 +93,7 @@ class PlanRun:
             raise ReusedPlanIdError(self.plan.plan_id)
         if claim is None:
             age_ms = 0 if suspicious else now_us // 1000 - self._delivery.entry_ms
-            denial = check_plan(self.plan, age_ms, self._ctx.limits.admission)
+            denial = check_plan(self.plan, age_ms, self._ctx.limits.admission, read.universe)
             if denial is not None:
                 await self._settle(None, error_text(denial))
                 return

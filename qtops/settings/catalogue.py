@@ -31,6 +31,7 @@ POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
 MARKET: Final = ("market state",)
+UNIVERSE: Final = ("universe",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -140,6 +141,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("APPLY_ALLOWLIST", Kind.NAMES, "BTCUSDT", "Symbols it makes plans for; empty is none.", APPLY),
     Setting("APPLY_KILL_SWITCH", Kind.BOOLEAN, "false", "Whether it is stopped by hand.", APPLY),
     Setting("APPLY_PROPOSAL_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a proposal is too old.", APPLY, minimum=ONE, maximum=Decimal(60)),
+    # universe
+    _positive("UNIVERSE_REFRESH_SEC", Kind.SECONDS, "60", "Pause between readings of the exchange's list; unread for three of them it is no longer active.", UNIVERSE),
+    _positive("UNIVERSE_MAX", Kind.INTEGER, "800", "Most symbols a list may have; a longer one is refused.", UNIVERSE),
+    _positive("UNIVERSE_MAX_AGE", Kind.SECONDS, "300", "Age from which a reader leaves the universe for its own list.", ("position gate", "executor", "health", "proof")),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -152,6 +157,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("APPLY_LAYER", "8043", APPLY),
     _port("HARVEST", "8053", HARVEST),
     _port("HEAT_CALIBRATION", "8056", HEAT),
+    _port("UNIVERSE", "8057", UNIVERSE),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -182,6 +188,7 @@ ORDERED: Final = (
     ("P26_H_MIN", "P26_H_MAX"),
     ("P26_STRESS_FULLCLOSE_MIN", "P26_STRESS_RISKOFF"),
     ("HEAT_MIN", "HEAT_MAX"),
+    ("UNIVERSE_REFRESH_SEC", "UNIVERSE_MAX_AGE"),
 )
 
 # Choosing files and profiles happens before there are settings.
@@ -199,4 +206,5 @@ FAMILIES: Final = (
     "HARVEST_",
     "HEAT_",
     "APPLY_",
+    "UNIVERSE_",
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qtops.ports import Clock
 
 SOURCE_LIMIT_S: Final = 2.0
-IN_REDIS: Final = ("redis", "permits", "heartbeats", "snapshots", "kill", "streams")
+IN_REDIS: Final = ("redis", "permits", "heartbeats", "snapshots", "universe", "kill", "streams")
 CHECKS: Final = (*IN_REDIS, "exchange", "disk", "units", "obligations")
 _LEDGER_FIX: Final = "qtops config show QTOPS_LEDGER_ROOT"
 _REDIS_FIX: Final = "qtops config show QTOPS_REDIS_URL"
@@ -48,8 +48,11 @@ async def take_health(
     When Redis does not answer, that is a failure whether or not `redis` was wanted: what was
     wanted rests on it.
     """
-    # The position gate's own threshold decides how old a snapshot may be.
-    limits = Limits(snapshot_fail_ms=settings.milliseconds("P33_STALE_THRESHOLD_SEC"))
+    # What the readers themselves hold against age decides here too.
+    limits = Limits(
+        snapshot_fail_ms=settings.milliseconds("P33_STALE_THRESHOLD_SEC"),
+        universe_fail_ms=settings.milliseconds("UNIVERSE_MAX_AGE"),
+    )
     sources: list[Awaitable[Sequence[Check]]] = []
     found: list[Check] = []
     if in_redis := [name for name in IN_REDIS if name in wanted]:

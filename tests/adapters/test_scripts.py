@@ -12,6 +12,7 @@ from qtops.adapters.gate_store import RedisGateStore
 from qtops.adapters.inbox import RedisInbox
 from qtops.adapters.link import RedisLink
 from qtops.adapters.plan_store import RedisPlanStore
+from qtops.adapters.universe_store import Tiers
 from qtops.contracts.claim import Claim, ClaimState
 from qtops.contracts.dead_letter import DeadLetter
 from qtops.contracts.decision import DecisionRecord
@@ -21,6 +22,7 @@ from qtops.contracts.plan import Plan
 from qtops.contracts.registry import PERMIT_KEYS, Key, Service, Stream
 from qtops.contracts.result import Result
 from qtops.contracts.vocabulary import GateName, Side
+from qtops.gates.universe import UniverseAges
 from qtops.ports import Delivery, Issue, Settlement
 from qtops.sandbox.redis_server import EmbeddedRedis
 
@@ -49,8 +51,9 @@ class Desk:
 
     def __init__(self, link: RedisLink) -> None:
         self.link = link
-        self.one = RedisPlanStore(link, "one")
-        self.two = RedisPlanStore(link, "two")
+        tiers = Tiers(None, UniverseAges(180_000, 300_000))
+        self.one = RedisPlanStore(link, "one", tiers)
+        self.two = RedisPlanStore(link, "two", tiers)
         self.inbox = RedisInbox(link, link, Stream.APPLY_PLAN, Service.EXECUTOR, "c")
         self.run_id = ""
 

@@ -13,6 +13,7 @@ from qtops.audits.health import (
     judge_redis,
     judge_snapshots,
     judge_streams,
+    judge_universe,
 )
 from qtops.audits.health_host import (
     exchange_away,
@@ -25,6 +26,7 @@ from qtops.audits.health_host import (
 from qtops.contracts.facts import Missing
 from qtops.contracts.health import Check, Finding, Health, Status, unseen, worst
 from qtops.contracts.registry import Service, Stream
+from qtops.contracts.universe import UniverseMeta
 from qtops.contracts.vitals import (
     Beat,
     DiskVitals,
@@ -72,6 +74,27 @@ def test_the_worst_is_a_seen_fault_before_one_that_may_be_there():
 )
 def test_redis(changes, status):
     assert judge_redis(replace(SERVER, **changes), LIMITS).status is status
+
+
+META = UniverseMeta("sandbox", count=12, observed_at_ms=NOW, attempted_at_ms=NOW)
+
+
+@pytest.mark.parametrize(
+    ("meta", "status", "counts"),
+    [
+        (META, OK, True),
+        (replace(META, reason="drop: 12 to 3 symbols"), WARN, True),
+        (replace(META, observed_at_ms=NOW - 149_999), OK, True),
+        (replace(META, observed_at_ms=NOW - 150_000), WARN, True),
+        (replace(META, observed_at_ms=NOW - 300_000), FAIL, True),
+        (replace(META, observed_at_ms=None, reason="unreachable"), FAIL, True),
+        (Missing("absent"), UNKNOWN, False),
+        (Missing("unreadable: x"), UNKNOWN, True),
+    ],
+)
+def test_universe(meta, status, counts):
+    check = judge_universe(meta, NOW, LIMITS)
+    assert (check.status, check.counts) == (status, counts)
 
 
 @pytest.mark.parametrize(

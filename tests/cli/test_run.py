@@ -17,10 +17,11 @@ import pytest
 import redis
 
 from qtops.sandbox.redis_server import EmbeddedRedis
+from qtops.wiring.services import BUILDERS
 
 QTOPS = [sys.executable, "-P", "-m", "qtops"]
 PATIENCE_S = 45
-SERVICES = ["snapshots", "market-state", "governor", "portfolio-gate", "position-gate", "executor"]
+SERVICES = [service.value for service in BUILDERS]
 GATES = ["governor", "portfolio-gate", "position-gate"]
 PORTS = {"governor": "GOVERNOR", "portfolio-gate": "PORTFOLIO", "position-gate": "POSITION"}
 
@@ -41,10 +42,7 @@ def client(server):
 
 @pytest.fixture
 def environ(server, tmp_path):
-    off = {
-        f"QTOPS_METRICS_PORT_{name}": "0"
-        for name in (*PORTS.values(), "EXECUTOR", "SNAPSHOTS", "MARKET_STATE")
-    }
+    off = {service.metrics_setting: "0" for service in BUILDERS}
     home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"}
     return {**home, **off, "QTOPS_REDIS_URL": server.url}
 
@@ -125,7 +123,7 @@ def test_list_names_every_service_with_its_port(environ):
 def test_list_needs_no_redis_and_starts_nothing(environ):
     run = qtops(environ, "run", "list", QTOPS_REDIS_URL="redis://127.0.0.1:1/0")
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.startswith("✓ 6 services")
+    assert run.stdout.startswith(f"✓ {len(SERVICES)} services")
     assert re.search(r"^  governor .* off$", run.stdout, re.MULTILINE)
 
 
@@ -134,7 +132,7 @@ def test_an_unknown_service_is_a_usage_error(environ, words):
     run = qtops(environ, "run", *words)
     assert (run.returncode, run.stdout) == (64, "")
     assert len(run.stderr.splitlines()) == 1
-    assert "there are snapshots, market-state, governor" in run.stderr
+    assert f"there are {', '.join(SERVICES)}" in run.stderr
     assert run.stderr.endswith("next: qtops run --help\n")
 
 

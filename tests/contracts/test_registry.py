@@ -166,11 +166,11 @@ def test_every_gate_has_its_permit_and_its_service():
         assert key.value.readers == (Service.EXECUTOR, Service.AUDITS)
 
 
-# Which keys a fact is read from. The allowlist is a setting, not a key.
+# Which keys a fact is read from.
 FACT_KEYS = {
     FactName.ROLLOUT: (Key.ROLLOUT,),
     FactName.CONTROL: (Key.KILL, Key.KILL_EPOCH, Key.MANUAL_LANE),
-    FactName.ALLOWLIST: (),
+    FactName.ALLOWLIST: (Key.UNIVERSE_ACTIVE, Key.UNIVERSE_LAST_OK),
     FactName.FILTERS: (Key.FILTERS,),
     FactName.POSITION: (Key.POSITION,),
     FactName.BOOK: (Key.BOOK,),

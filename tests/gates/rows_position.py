@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from qtops.contracts.facts import Missing, Position
+from qtops.contracts.universe import Allowlist, Tier
 from qtops.contracts.vocabulary import Action, DenyReason, Lane, PlanDecision, Side
 from qtops.gates.position import PositionLimits
 from tests.gates.rows_common import Row, common_rows
@@ -19,6 +20,7 @@ from tests.strategies import (
     plan,
 )
 
+UNIVERSE = (Tier.ACTIVE, Tier.LAST_OK)
 LIMITS = PositionLimits()
 GROW = replace(LIMITS, allow_increase=True)
 RECONCILE = {"decision": PlanDecision.RECONCILE_CLOSE}
@@ -41,14 +43,33 @@ def seen(amount, age_ms):
     return {"position": known(Position(D(amount), price, price), age_ms)}
 
 
+def listed(tier, *symbols):
+    return known(Allowlist(frozenset(symbols), tier))
+
+
 def _allowlist_rows():
-    other = {"allowlist": known(frozenset({"ETHUSDT"}))}
+    other = {"allowlist": listed(Tier.ENV, "ETHUSDT")}
+    delisted = {tier: {"allowlist": listed(tier, "ETHUSDT")} for tier in UNIVERSE}
     return {
         "an-unlisted-open": opens(DenyReason.SYMBOL_NOT_IN_ALLOWLIST, **other),
         "an-unlisted-close": closes(DenyReason.SYMBOL_NOT_IN_ALLOWLIST, **other),
         "an-empty-allowlist-admits-none": opens(
-            DenyReason.SYMBOL_NOT_IN_ALLOWLIST, allowlist=known(frozenset())
+            DenyReason.SYMBOL_NOT_IN_ALLOWLIST, allowlist=listed(Tier.ENV)
         ),
+        **{
+            f"a-listed-open-{tier}": opens("0.002", allowlist=listed(tier, "BTCUSDT"))
+            for tier in Tier
+        },
+        **{
+            f"an-open-of-what-the-exchange-does-not-list-{tier}": opens(
+                DenyReason.SYMBOL_NOT_IN_ALLOWLIST, **only
+            )
+            for tier, only in delisted.items()
+        },
+        **{
+            f"a-close-of-what-the-exchange-does-not-list-{tier}": closes("10", **only)
+            for tier, only in delisted.items()
+        },
     }
 
 
@@ -210,7 +231,7 @@ def _partial_rows():
     half = close(action=Action.PARTIAL_50, quantity=D(5))
     return {
         "half-of-an-unlisted": closes(
-            DenyReason.SYMBOL_NOT_IN_ALLOWLIST, order=half, allowlist=known(frozenset())
+            DenyReason.SYMBOL_NOT_IN_ALLOWLIST, order=half, allowlist=listed(Tier.ENV)
         ),
         "half-of-nothing": closes(DenyReason.NO_POSITION, order=half, amount=0),
         "half-on-the-wrong-side": closes(DenyReason.CLOSE_SIDE_MISMATCH, order=half, amount=-10),

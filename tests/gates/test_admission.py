@@ -6,8 +6,9 @@ import pytest
 
 from qtops.contracts.decision import Deny
 from qtops.contracts.environment import Environment
-from qtops.contracts.facts import Missing
+from qtops.contracts.facts import Known, Missing
 from qtops.contracts.permit import Permit
+from qtops.contracts.universe import Allowlist, Tier
 from qtops.contracts.vocabulary import DenyReason, GateName, Lane, TradingState
 from qtops.gates.admission import (
     AdmissionLimits,
@@ -64,6 +65,24 @@ PLANS = {
 @pytest.mark.parametrize(("asked", "age_ms", "reason"), PLANS.values(), ids=PLANS.keys())
 def test_a_plan_is_refused_before_any_permit_is_looked_at(asked, age_ms, reason):
     assert told(check_plan(asked, age_ms, LIMITS)) is reason
+
+
+UNIVERSES = {
+    "listed": (plan(), {"BTCUSDT"}, None),
+    "an-open-of-what-is-not-listed": (plan(), {"ETHUSDT"}, DenyReason.SYMBOL_NOT_IN_ALLOWLIST),
+    "a-close-of-what-is-not-listed": (close(), {"ETHUSDT"}, None),
+    "listed-but-not-the-executors": (
+        plan(symbol="ETHUSDT"),
+        {"ETHUSDT"},
+        DenyReason.SYMBOL_NOT_IN_ALLOWLIST,
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "listed", "reason"), UNIVERSES.values(), ids=UNIVERSES.keys())
+def test_the_universe_narrows_the_executors_list_for_opens_alone(asked, listed, reason):
+    universe = Known(Allowlist(frozenset(listed), Tier.ACTIVE), NOW)
+    assert told(check_plan(asked, 0, LIMITS, universe)) is reason
 
 
 MANUAL = {"lane": Lane.MANUAL}

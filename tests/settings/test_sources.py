@@ -122,8 +122,8 @@ def test_unknown_qtops_variables_are_warnings_with_a_suggestion(places):
         "QTOPS_NAMSPACE": "x",
         "QTOPS_PROFIL": "x",
         "QTOPS_ZZZ": "x",
-        "UNIVERSE_MAX": "1",
-        "EXIT_MODE": "x",
+        "APPLY_NO_SUCH": "x",
+        "EXIT_NO_SUCH": "x",
         "GOV_NO_SUCH": "1",
     }
     assert places.load(environ).warnings == (
@@ -134,5 +134,10 @@ def test_unknown_qtops_variables_are_warnings_with_a_suggestion(places):
 
 
 def test_operators_variables_that_nothing_reads_are_kept_apart(places):
-    environ = {"GOV_NO_SUCH": "1", "UNIVERSE_MAX": "1", "GOV_MAX_OPEN_POSITIONS": "1", "HOME": "/"}
+    environ = {
+        "GOV_NO_SUCH": "1",
+        "APPLY_MODE": "dry_run",
+        "GOV_MAX_OPEN_POSITIONS": "1",
+        "HOME": "/",
+    }
     assert places.load(environ).unread == ("GOV_NO_SUCH",)

@@ -11,6 +11,7 @@ from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_venue
 from qtops.wiring.services.assembly import Assembly, Builder, Running
+from qtops.wiring.universe import reader_tiers
 
 if TYPE_CHECKING:
     from qtops.adapters.binance.client import BinanceVenue
@@ -43,7 +44,7 @@ def _build_executor(service: Service, settings: Settings) -> Running:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{assembly.clock.now_ms()}"
     context = ExecutorContext(
-        store=RedisPlanStore(assembly.link, owner),
+        store=RedisPlanStore(assembly.link, owner, reader_tiers(service, settings)),
         venue=venue,
         clock=assembly.clock,
         wakeups=Wakeups(),

@@ -68,7 +68,27 @@ def _poller(assembly: Assembly, venue: "Venue") -> "Poller":
     return Poller(venue, assembly.pulse(), assembly.clock, metrics)
 
 
+def _build_universe(service: Service, settings: Settings) -> Running:
+    from qtops.adapters.universe_store import RedisUniverseStore
+    from qtops.services.metrics import UniverseMetrics
+    from qtops.services.universe import UniversePlan, UniverseService
+
+    assembly = Assembly(service, settings)
+    venue = open_venue(settings, assembly.link)
+    plan = UniversePlan(
+        venue=venue.environment().value,
+        refresh_s=settings.milliseconds("UNIVERSE_REFRESH_SEC") / 1000,
+        maximum=settings.integer("UNIVERSE_MAX"),
+    )
+    store = RedisUniverseStore(assembly.link)
+    metrics = UniverseMetrics(assembly.registry)
+    runnable = UniverseService(venue, store, assembly.pulse(), assembly.clock, plan, metrics)
+    assembly.serve_metrics()
+    return Running(service, runnable, assembly.links, venue)
+
+
 BUILDERS: Final[dict[Service, Builder]] = {
     Service.SNAPSHOTS: _build_snapshots,
     Service.MARKET_STATE: _build_market_state,
+    Service.UNIVERSE: _build_universe,
 }

@@ -6,8 +6,10 @@ from qtops.contracts.registry import GATE_SERVICES, Service
 from qtops.contracts.vocabulary import GateMode, GateName
 from qtops.settings.model import Settings
 from qtops.wiring.services.assembly import Assembly, Builder, Running
+from qtops.wiring.universe import reader_tiers
 
 if TYPE_CHECKING:
+    from qtops.adapters.universe_store import Tiers
     from qtops.services.gate_service import GateConfig
 
 
@@ -37,9 +39,8 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
             tolerance_pct=s.decimal("P33_QTY_TOLERANCE_PCT"),
             allow_increase=s.boolean("P33_ALLOW_INCREASE"),
         )
-        symbols = frozenset(s.names("P33_ALLOWLIST"))
         ttl = s.milliseconds("P33_PERMIT_TTL")
-        return GateConfig(POSITION_GATE, position, symbols, permit_ttl_ms=ttl)
+        return GateConfig(POSITION_GATE, position, permit_ttl_ms=ttl)
     portfolio = PortfolioLimits(
         mode=GateMode(s.text("P26_MODE")),
         heat_min=s.decimal("P26_H_MIN"),
@@ -56,6 +57,11 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
     return GateConfig(PORTFOLIO_GATE, portfolio, permit_ttl_ms=s.milliseconds("P26_PERMIT_TTL"))
 
 
+def _tiers(service: Service, settings: Settings) -> "Tiers | None":
+    """Only the position gate asks for an allowlist."""
+    return reader_tiers(service, settings) if service is Service.POSITION_GATE else None
+
+
 def _build_gate(service: Service, settings: Settings) -> Running:
     from qtops.adapters.gate_store import RedisGateStore
     from qtops.services.gate_service import GateService
@@ -67,7 +73,7 @@ def _build_gate(service: Service, settings: Settings) -> Running:
     inboxes = assembly.inboxes()
     handler = GateService(
         gate_config(gate, settings),
-        RedisGateStore(assembly.link, service, key),
+        RedisGateStore(assembly.link, service, key, _tiers(service, settings)),
         inboxes,
         assembly.clock,
         GateMetrics(assembly.registry, gate),
