@@ -78,6 +78,8 @@ def encode_portfolio(portfolio: Portfolio, observed_at_ms: int) -> dict[str, str
     }
     if portfolio.equity_usdt is not None:
         fields["equity_usd"] = fmt_decimal(portfolio.equity_usdt)
+    if portfolio.drawdown_pct is not None:
+        fields["drawdown_pct"] = fmt_decimal(portfolio.drawdown_pct)
     return fields
 
 
@@ -92,8 +94,12 @@ def decode_portfolio(raw: Mapping[str, str]) -> Known[Portfolio]:
         )
         for symbol, p in parse_json_object(fields.need("positions"), "positions").items()
     }
-    equity = fields.take("equity_usd")
-    portfolio = Portfolio(positions, parse_decimal(equity, "equity_usd") if equity else None)
+    equity, drawdown = fields.take("equity_usd"), fields.take("drawdown_pct")
+    portfolio = Portfolio(
+        positions,
+        parse_decimal(equity, "equity_usd") if equity else None,
+        parse_decimal(drawdown, "drawdown_pct") if drawdown else None,
+    )
     return Known(portfolio, observed_at(fields))
 
 

@@ -4,6 +4,7 @@ from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
+from qtops.ports.risk import RiskStore
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
 from qtops.ports.venue import Clock, Venue
 
@@ -23,6 +24,7 @@ __all__ = [
     "PermitSource",
     "PlanStore",
     "ResultSource",
+    "RiskStore",
     "SendingOrder",
     "Settlement",
     "SnapshotStore",

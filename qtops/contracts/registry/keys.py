@@ -109,7 +109,13 @@ class Key(Enum):
         "state:portfolio",
         "hash",
         Service.SNAPSHOTS,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.AUDITS),
+        (
+            Service.GOVERNOR,
+            Service.PORTFOLIO_GATE,
+            Service.CLUSTERS,
+            Service.RISK_BUDGET,
+            Service.AUDITS,
+        ),
         3600,
         "all positions at one moment, and equity",
     )
@@ -125,7 +131,7 @@ class Key(Enum):
         "state:volatility",
         "hash symbol → decimal",
         Service.SNAPSHOTS,
-        (Service.PORTFOLIO_GATE,),
+        (Service.PORTFOLIO_GATE, Service.RISK_BUDGET),
         3600,
         "daily standard deviation of log returns, from the exchange's klines",
     )
@@ -144,6 +150,22 @@ class Key(Enum):
         (Service.PORTFOLIO_GATE, Service.RISK_BUDGET, Service.AUDITS),
         300,
         "stress of correlated positions",
+    )
+    BUDGET = KeySpec(
+        "portfolio:budget:{symbol}",
+        "hash",
+        Service.RISK_BUDGET,
+        (Service.GOVERNOR, Service.AUDITS),
+        300,
+        "what the symbol may hold, USDT, and the stress it came from",
+    )
+    ALLOCATION = KeySpec(
+        "allocation:target:{symbol}",
+        "hash",
+        Service.RISK_BUDGET,
+        (Service.GOVERNOR, Service.AUDITS),
+        300,
+        "the budget after regime, drawdown and the caps per symbol and cluster, USDT",
     )
     FILTERS = KeySpec(
         "exchange:filters",
