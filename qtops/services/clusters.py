@@ -106,7 +106,8 @@ def _recent(fact: Fact[Sequence[Kline]], now_ms: int, plan: ClusterPlan) -> Sequ
         return f"end {age_ms // 1000} s ago, limit {plan.max_kline_age_ms // 1000} s"
     # One minute more than there are returns.
     first_ms = now_ms - (plan.lookback_minutes + 1) * INTERVAL_MS
-    return [kline for kline in fact.value if first_ms <= kline.open_time_ms <= now_ms]
+    last_ms = now_ms - INTERVAL_MS
+    return [kline for kline in fact.value if first_ms <= kline.open_time_ms <= last_ms]
 
 
 def _unmeasured(measured: Correlations, plan: ClusterPlan) -> str:

@@ -31,7 +31,7 @@ def made(symbols=tuple(SIGMA), limits=LIMITS, **changes):
     return {b.symbol: b for b in found}, why
 
 
-# stress = 0.4 * 0.5 + 0.4 * 0.5 + 0.2 * level; budget = 200 * (1 - stress)
+# By hand: stress = 0.4 * 0.5 + 0.4 * 0.5 + 0.2 * level; budget = 200 * (1 - stress)
 HAND = {
     "BTCUSDT": ("0.6", "80", "EXTREME", "19.2"),  # 80 * 0.6 * 0.4
     "ETHUSDT": ("0.466", "106.8", "NORMAL", "57.0312"),  # 106.8 * 1 * 0.534

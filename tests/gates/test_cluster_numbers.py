@@ -39,7 +39,7 @@ HAND = {
     "negative-correlation-earns-nothing": ({"A": 100, "B": 100}, "AB -0.9", "0.5", ["A", "B"]),
     # A and C hang together by B: mean (3 + 2 * (0.8 + 0.8 + 0.5)) / 9 = 0.8
     "a-chain": ({"A": 1, "B": 1, "C": 1}, "AB 0.8, BC 0.8, AC 0.5", "0.8", ["ABC"]),
-    # 1/2 * 1/2 * 0.9 + 1/2 * 1/2 * 0.95, means (2 + 2 * 0.8) / 4 and (2 + 2 * 0.9) / 4
+    # A quarter of 0.9 and a quarter of 0.95: means (2 + 2 * 0.8) / 4 and (2 + 2 * 0.9) / 4
     "two-pairs": (
         {"A": 1, "B": 1, "C": 1, "D": 1},
         "AB 0.8, CD 0.9, AC 0, AD 0, BC 0, BD 0",
