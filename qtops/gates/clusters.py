@@ -30,8 +30,10 @@ def connected(
     """Connected components by correlations of at least `least`, each sorted, in order."""
     group = {symbol: {symbol} for symbol in symbols}
     for pair, value in correlation.items():
+        if value < least or not pair <= group.keys():
+            continue
         one, two = pair
-        if value >= least and group[one] is not group[two]:
+        if group[one] is not group[two]:
             merged = group[one] | group[two]
             group.update(dict.fromkeys(merged, merged))
     return sorted({tuple(sorted(members)) for members in group.values()})

@@ -171,7 +171,6 @@ ORDERED: Final = (
     ("P26_STRESS_FULLCLOSE_MIN", "P26_STRESS_RISKOFF"),
     ("P28_VOL_LOW", "P28_VOL_HIGH"),
     ("P28_VOL_HIGH", "P28_VOL_EXTREME"),
-    ("P28_MIN_BUDGET_USDT", "P28_MAX_BUDGET_USDT"),
 )
 
 # Choosing files and profiles happens before there are settings.

@@ -62,7 +62,7 @@ def test_the_exchange_follows_the_testnet_switch(places, environ, url, origin):
 def test_contradictions_name_both_settings_and_origins(places, low, high, equal):
     settings = places.load()
     same = str(settings.decimal(low))
-    environ = {low: same, high: same if equal else "0.01"}
+    environ = {low: same, high: same if equal else str(settings.decimal(low) / 2)}
     with pytest.raises(ConfigError, match=f"{low}={same} .env {low}. must be below {high}="):
         places.load(environ)
 
@@ -148,7 +148,7 @@ def test_the_catalogue_is_sound():
 
 def test_ports_are_distinct():
     ports = [setting.default for setting in SETTINGS if setting.name.startswith("QTOPS_METRICS_P")]
-    assert len(set(ports)) == len(ports) == 5
+    assert len(set(ports)) == len(ports) == 7
 
 
 def test_the_reference_has_every_setting():
