@@ -91,7 +91,7 @@ _GAUGES: dict[GateName, dict[str, tuple[str, list[str]]]] = {
         "p26_heat": ("Portfolio heat, 0 to 1.", []),
         "p26_stress": ("Portfolio stress, 0 to 1.", []),
         "p26_concentration": ("Absolute net over gross notional.", []),
-        "p26_corr_proxy": ("Share of notional on the net side.", []),
+        "p26_corr_proxy": ("Correlation in the stress: clusters or the proxy.", []),
     },
     GateName.POSITION: {
         "p33_exchange_position_amt": ("Exchange position at the last decision.", ["symbol"]),

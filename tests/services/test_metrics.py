@@ -17,6 +17,7 @@ from qtops.services.metrics import (
     LoopMetrics,
     SnapshotMetrics,
 )
+from qtops.services.risk_metrics import BudgetMetrics, ClusterMetrics
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -28,6 +29,8 @@ def exported() -> set[str]:
         *(lambda r, g=gate: GateMetrics(r, g) for gate in GateName),
         ExecutorMetrics,
         SnapshotMetrics,
+        ClusterMetrics,
+        BudgetMetrics,
     ):
         registry = CollectorRegistry()
         fill(registry)
