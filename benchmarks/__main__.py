@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("startup", "plan_to_result", "audit_permits", "trace", "ledger")
+BENCHMARKS = ("startup", "plan_to_result", "audit_permits", "trace", "ledger", "clusters")
 
 
 def main(names: list[str]) -> int:

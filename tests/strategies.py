@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.facts import (
+    Clusters,
     ControlState,
     Facts,
     Known,
@@ -140,6 +141,9 @@ def facts(**changes):
         mark=known(PRICES["BTCUSDT"]),
         portfolio=known(held()),
         volatility=known(SIGMA),
+        clusters=known(Clusters(D(0), {}, ())),  # of the empty book: it covers no other
+        budget=known(D(10**9)),
+        allocation=known(D(10**9)),
         reservations=reserved(),
         trade_cooldown=known(None),
         exec_cooldown=known(None),
@@ -373,6 +377,9 @@ _reservations = st.builds(
 _steps = st.sampled_from([D("0.001"), D(1), D("0.1"), D("0.00001")])
 
 
+_limits_usdt = st.sampled_from([D(0), D(100), D(10**9)]) | positive
+
+
 def worlds(read=readings):
     """Facts; with `read=fresh` everything is known and fresh."""
     return st.builds(
@@ -395,6 +402,16 @@ def worlds(read=readings):
         mark=read(_prices),
         portfolio=read(st.builds(Portfolio, st.dictionaries(symbols, _positions))),
         volatility=read(st.dictionaries(symbols, st.decimals(0, 1, places=3))),
+        clusters=read(
+            st.builds(
+                Clusters,
+                st.decimals(0, 1, places=3),
+                st.dictionaries(symbols, st.sampled_from(["LONG", "SHORT"])),
+                st.just(()),
+            )
+        ),
+        budget=read(_limits_usdt),
+        allocation=read(_limits_usdt),
         reservations=read(
             st.lists(_reservations, max_size=3).map(
                 lambda some: Reservations({r.plan_id: r for r in some}, 1)

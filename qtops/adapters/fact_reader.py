@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from qtops.adapters.link import RedisLink
 from qtops.adapters.universe_store import TIER_KEYS, Tiers
-from qtops.contracts import snapshot
+from qtops.contracts import risk, snapshot
 from qtops.contracts.codec import decode_fields, parse_instant_ms
 from qtops.contracts.control import WHOLE_ROLLOUT_PCT, parse_kill, parse_rollout
 from qtops.contracts.facts import (
@@ -34,10 +34,19 @@ _SYMBOL_COMMANDS: Mapping[FactName, tuple[Key, str]] = {
     FactName.POSITION: (Key.POSITION, "HGETALL"),
     FactName.BOOK: (Key.BOOK, "HGETALL"),
     FactName.MARK: (Key.MARKET, "HGETALL"),
+    FactName.BUDGET: (Key.BUDGET, "HGETALL"),
+    FactName.ALLOCATION: (Key.ALLOCATION, "HGETALL"),
     FactName.TRADE_COOLDOWN: (Key.TRADE_COOLDOWN, "GET"),
     FactName.EXEC_COOLDOWN: (Key.EXEC_COOLDOWN, "GET"),
     FactName.HEAT_COOLDOWN: (Key.HEAT_COOLDOWN, "GET"),
     FactName.RECONCILE_HOLD: (Key.RECONCILE_HOLD, "GET"),
+}
+# Hashes that carry their own time.
+_SYMBOL_HASHES: Mapping[FactName, Callable[[Mapping[str, str]], Known[Any]]] = {
+    FactName.POSITION: snapshot.decode_position,
+    FactName.MARK: snapshot.decode_mark,
+    FactName.BUDGET: risk.decode_budget,
+    FactName.ALLOCATION: risk.decode_target,
 }
 
 
@@ -66,6 +75,14 @@ class FactReader:
             for symbol, slots in by_symbol.items()
         }
         return now_us, [Facts(**common, **own[plan.symbol]) for plan in plans]
+
+    async def read_shared(self, wanted: frozenset[FactName]) -> tuple[int, Facts]:
+        """(now in Redis server ms, the facts that belong to no symbol)."""
+        batch = _Batch(self._link)
+        shared = batch.queue_shared(wanted)
+        replies = await batch.execute()
+        now_ms = _server_us(replies[0]) // 1000
+        return now_ms, Facts(**{name: decode(replies, now_ms) for name, decode in shared.items()})
 
 
 Decoder = Callable[[Sequence[Reply], int], Any]
@@ -113,6 +130,9 @@ class _Batch:
         if FactName.VOLATILITY in wanted:
             sigma = self._queue("HGETALL", self._names.key(Key.VOLATILITY))
             slots["volatility"] = lambda r, _: read_hash(r[sigma], snapshot.decode_volatility)
+        if FactName.CLUSTERS in wanted:
+            clusters = self._queue("HGETALL", self._names.key(Key.CLUSTER_STATE))
+            slots["clusters"] = lambda r, _: read_hash(r[clusters], risk.decode_clusters)
         return slots
 
     def queue_symbol(self, symbol: str, wanted: frozenset[FactName]) -> dict[str, Decoder]:
@@ -132,10 +152,9 @@ class _Batch:
 
 
 def _symbol_decoder(fact: FactName, at: int) -> Decoder:
-    if fact is FactName.POSITION:
-        return lambda r, _: read_hash(r[at], snapshot.decode_position)
-    if fact is FactName.MARK:
-        return lambda r, _: read_hash(r[at], snapshot.decode_mark)
+    decode = _SYMBOL_HASHES.get(fact)
+    if decode is not None:
+        return lambda r, _: read_hash(r[at], decode)
     if fact is FactName.BOOK:
         return lambda r, now: read_hash(r[at], lambda raw: Known(snapshot.decode_book(raw)[0], now))
     if fact is FactName.RECONCILE_HOLD:
@@ -148,7 +167,7 @@ def _server_us(reply: Reply) -> int:
     return int(seconds) * 1_000_000 + int(micros)
 
 
-def read_hash(reply: Reply, decode: Callable[[Mapping[str, str]], Known[T]]) -> Fact[T]:
+def read_hash(reply: Reply, decode: Callable[[Mapping[str, str]], Fact[T]]) -> Fact[T]:
     """A hash reply, decoded; absent or unreadable is `Missing`."""
     if isinstance(reply, Exception):
         return Missing(f"unreadable: {reply}")

@@ -181,7 +181,7 @@ def _polarity_row(
         f"`{fact.value}`",
         state,
         *(
-            f"deny `{denials[effect].value}`"
+            f"deny `{denials[effect].value}`{_when(gate, fact)}"
             if effect in denials
             else ("goes on" if _uses(gate, fact, effect) else "not asked")
             for effect in Effect
@@ -193,9 +193,16 @@ def _uses(gate: Gate[Any], fact: FactName, effect: Effect) -> bool:
     return any(name is fact and asked is effect for name, asked, _, _ in gate.polarity())
 
 
+def _need_of(gate: Gate[Any], fact: FactName) -> Need[Any]:
+    return next(need for check in gate.checks for need in check.needs if need.fact is fact)
+
+
+def _when(gate: Gate[Any], fact: FactName) -> str:
+    return " in enforce mode" if _need_of(gate, fact).binds else ""
+
+
 def _stale_reason(gate: Gate[Any], fact: FactName) -> DenyReason:
-    needs: Iterator[Need[Any]] = (need for check in gate.checks for need in check.needs)
-    need = next(need for need in needs if need.fact is fact)
+    need = _need_of(gate, fact)
     return need.stale or need.missing
 
 

@@ -63,6 +63,19 @@ class Portfolio:
     peak_equity_usdt: Decimal | None = None
     equity_at_ms: int | None = None
 
+    def notionals(self) -> dict[str, Decimal]:
+        """Signed notional of every open position, USDT at the mark."""
+        return {s: p.amount * p.mark_price for s, p in self.positions.items() if p.amount != ZERO}
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Stress of correlated positions, and the book it was measured on: symbol → LONG or SHORT."""
+
+    stress: Decimal
+    sides: Mapping[str, str]
+    members: tuple[tuple[str, ...], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
@@ -104,6 +117,9 @@ class Facts:
     mark: Fact[Decimal] = NOT_REQUESTED
     portfolio: Fact[Portfolio] = NOT_REQUESTED
     volatility: Fact[Mapping[str, Decimal]] = NOT_REQUESTED
+    clusters: Fact[Clusters] = NOT_REQUESTED
+    budget: Fact[Decimal] = NOT_REQUESTED
+    allocation: Fact[Decimal] = NOT_REQUESTED
     reservations: Fact[Reservations] = NOT_REQUESTED
     trade_cooldown: Fact[int | None] = NOT_REQUESTED
     exec_cooldown: Fact[int | None] = NOT_REQUESTED

@@ -39,6 +39,8 @@ class Need(Generic[L_contra]):
         stale: the reason when it is older than `max_age_ms`; defaults to `missing`.
         max_age_ms: the oldest usable age, from the limits; None where age has no meaning.
         verifies: whether a reduction is unverified without it.
+        binds: whether the limits make it binding; None is always. Where it does not bind, its
+            absence skips the check.
 
     """
 
@@ -47,6 +49,7 @@ class Need(Generic[L_contra]):
     stale: DenyReason | None = None
     max_age_ms: Callable[[L_contra], int] | None = None
     verifies: bool = False
+    binds: Callable[[L_contra], bool] | None = None
 
     def absence(self, facts: Facts, now_ms: int, limits: L_contra) -> Deny | None:
         """Why the fact cannot be used; None when it can."""
@@ -89,13 +92,15 @@ Grant = Callable[[Plan, Facts, int, L_contra], Decision]
 class Gate(Generic[L_contra]):
     """A named table of checks. `decide` is the only way in; it has no side effect.
 
-    `advice` lists what `grant` uses to shape a reduction and goes on without.
+    `advice` lists what `grant` uses to shape a reduction and goes on without; `fallbacks` what has
+    a stand-in for every plan, opens too.
     """
 
     name: GateName
     checks: tuple[Check[L_contra], ...]
     grant: Grant[L_contra]
     advice: tuple[Need[L_contra], ...] = ()
+    fallbacks: tuple[Need[L_contra], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.checks:
@@ -121,13 +126,13 @@ class Gate(Generic[L_contra]):
     @property
     def facts(self) -> frozenset[FactName]:
         """Every fact the gate may ask for; what its service has to gather."""
-        needs = [*self.advice, *(need for check in self.checks for need in check.needs)]
-        return frozenset(need.fact for need in needs)
+        checked = (need for check in self.checks for need in check.needs)
+        return frozenset(need.fact for need in (*self.advice, *self.fallbacks, *checked))
 
     def without(self, check: Check[L_contra]) -> "Gate[L_contra]":
         """The same gate lacking one check; tests use it to show that each one earns its place."""
         rest = tuple(c for c in self.checks if c is not check)
-        return Gate(self.name, rest, self.grant, self.advice)
+        return Gate(self.name, rest, self.grant, self.advice, self.fallbacks)
 
     def polarity(self) -> Iterator[tuple[FactName, Effect, DenyReason | None, bool]]:
         """Rows (fact, effect, reason or None for "goes on", has an age limit)."""
@@ -137,9 +142,10 @@ class Gate(Generic[L_contra]):
                     if effect in check.applies:
                         reason = need.missing if need.blocks(effect) else None
                         yield need.fact, effect, reason, need.max_age_ms is not None
-        for need in self.advice:
-            for effect in (Effect.REDUCE, Effect.CLOSE):
-                yield need.fact, effect, None, need.max_age_ms is not None
+        goes_on = [(need, effect) for need in self.fallbacks for effect in Effect]
+        goes_on += [(need, e) for need in self.advice for e in (Effect.REDUCE, Effect.CLOSE)]
+        for need, effect in goes_on:
+            yield need.fact, effect, None, need.max_age_ms is not None
 
 
 def _absences(
@@ -155,7 +161,7 @@ def _absences(
         absent = need.absence(facts, now_ms, limits)
         if absent is None:
             continue
-        if need.blocks(effect):
+        if need.blocks(effect) and (need.binds is None or need.binds(limits)):
             return absent, False
         skip = True
     return None, skip

@@ -15,7 +15,7 @@ from qtops.contracts.decision import Allow, Decision, Deny
 from qtops.contracts.facts import Facts, Known, Reservation
 from qtops.contracts.plan import Plan
 from qtops.contracts.values import ZERO, fmt_decimal
-from qtops.contracts.vocabulary import DenyReason, FactName, GateName, Lane, Side
+from qtops.contracts.vocabulary import DenyReason, FactName, GateMode, GateName, Lane, Side
 from qtops.gates.base import ALL, OPENS, Check, Gate, Need, known
 from qtops.gates.common import COMMON_CHECKS
 
@@ -34,10 +34,25 @@ class GovernorLimits:
     max_opens_per_hour: int = 3
     max_opens_per_5min: int = 2
     max_input_age_ms: int = 10_000
+    budget_mode: GateMode = GateMode.SHADOW
+    allocation_mode: GateMode = GateMode.SHADOW
+    max_budget_age_ms: int = 60_000
 
 
 def _age(limits: GovernorLimits) -> int:
     return limits.max_input_age_ms
+
+
+def _budget_age(limits: GovernorLimits) -> int:
+    return limits.max_budget_age_ms
+
+
+def _budget_binds(limits: GovernorLimits) -> bool:
+    return limits.budget_mode is GateMode.ENFORCE
+
+
+def _allocation_binds(limits: GovernorLimits) -> bool:
+    return limits.allocation_mode is GateMode.ENFORCE
 
 
 _CONTROL: Need[GovernorLimits] = Need(FactName.CONTROL, DenyReason.CONTROL_UNKNOWN, verifies=True)
@@ -51,6 +66,18 @@ _MARK: Need[GovernorLimits] = Need(
 _RESERVATIONS: Need[GovernorLimits] = Need(FactName.RESERVATIONS, DenyReason.RESERVATIONS_UNKNOWN)
 _COOLDOWN: Need[GovernorLimits] = Need(FactName.TRADE_COOLDOWN, DenyReason.COOLDOWN_UNKNOWN)
 _HISTORY: Need[GovernorLimits] = Need(FactName.OPEN_HISTORY, DenyReason.HISTORY_UNKNOWN)
+_BUDGET: Need[GovernorLimits] = Need(
+    FactName.BUDGET,
+    DenyReason.P28_BUDGET_UNKNOWN,
+    max_age_ms=_budget_age,
+    binds=_budget_binds,
+)
+_ALLOCATION: Need[GovernorLimits] = Need(
+    FactName.ALLOCATION,
+    DenyReason.P29_ALLOCATION_UNKNOWN,
+    max_age_ms=_budget_age,
+    binds=_allocation_binds,
+)
 
 
 def live_reservations(
@@ -192,6 +219,61 @@ def total_exposure_usdt(plan: Plan, facts: Facts, now_ms: int) -> Decimal:
     return total
 
 
+def symbol_within_budget(
+    plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits
+) -> Deny | None:
+    """In enforce mode the symbol's position, reservations and this open stay within its budget."""
+    return _over_budget(plan, facts, now_ms) if _budget_binds(limits) else None
+
+
+def symbol_within_allocation(
+    plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits
+) -> Deny | None:
+    """In enforce mode the same sum stays within the symbol's allocation target."""
+    return _over_target(plan, facts, now_ms) if _allocation_binds(limits) else None
+
+
+def _over_budget(plan: Plan, facts: Facts, now_ms: int) -> Deny | None:
+    over = _excess(plan, facts, now_ms, known(facts.budget))
+    return Deny(DenyReason.P28_BUDGET_VIOLATION, over) if over else None
+
+
+def _over_target(plan: Plan, facts: Facts, now_ms: int) -> Deny | None:
+    over = _excess(plan, facts, now_ms, known(facts.allocation))
+    return Deny(DenyReason.P29_ALLOCATION_CAP, over) if over else None
+
+
+def _excess(plan: Plan, facts: Facts, now_ms: int, limit_usdt: Decimal) -> str:
+    exposure = symbol_exposure_usdt(plan, facts, now_ms)
+    return f"{_usdt(exposure)} > {_usdt(limit_usdt)} USDT" if exposure > limit_usdt else ""
+
+
+def symbol_exposure_usdt(plan: Plan, facts: Facts, now_ms: int) -> Decimal:
+    """The worst-case absolute position of the plan's symbol, valued at the mark, USDT."""
+    position = known(facts.portfolio).positions.get(plan.symbol)
+    in_flight = [
+        (r.side, r.quantity)
+        for r in live_reservations(plan, facts, now_ms)
+        if r.symbol == plan.symbol
+    ]
+    in_flight.append((plan.side, plan.quantity))
+    return _worst_case(position.amount if position else ZERO, in_flight) * known(facts.mark)
+
+
+def _would_deny(plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits) -> dict[str, str]:
+    """What the budgets in shadow mode would have said against an open."""
+    shadows = (
+        ("p28_would_deny", _BUDGET, _over_budget),
+        ("p29_would_deny", _ALLOCATION, _over_target),
+    )
+    terms: dict[str, str] = {}
+    for term, need, rule in shadows:
+        denial = need.absence(facts, now_ms, limits) or rule(plan, facts, now_ms)
+        if denial is not None:
+            terms[term] = f"{denial.reason.value}: {denial.detail}"
+    return terms
+
+
 def _worst_case(held: Decimal, in_flight: Iterable[tuple[Side, Decimal]]) -> Decimal:
     buys, sells = ZERO, ZERO
     for side, quantity in in_flight:
@@ -217,6 +299,8 @@ def open_rate_within(plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimi
 def grant(plan: Plan, facts: Facts, now_ms: int, limits: GovernorLimits) -> Decision:
     """The plan's quantity, with its notional where a mark is known."""
     terms = {"decision": "EXECUTE"}
+    if not plan.reduce_only:
+        terms |= _would_deny(plan, facts, now_ms, limits)
     if isinstance(facts.mark, Known):
         terms["computed_notional"] = fmt_decimal(plan.quantity * facts.mark.value)
     return Allow(plan.quantity, terms)
@@ -238,6 +322,8 @@ GOVERNOR: Gate[GovernorLimits] = Gate(
         Check(trade_within_notional, OPENS, (_MARK,)),
         Check(position_count_within, OPENS, (_PORTFOLIO, _RESERVATIONS)),
         Check(total_within_notional, OPENS, (_PORTFOLIO, _RESERVATIONS, _MARK)),
+        Check(symbol_within_budget, OPENS, (_PORTFOLIO, _RESERVATIONS, _MARK, _BUDGET)),
+        Check(symbol_within_allocation, OPENS, (_PORTFOLIO, _RESERVATIONS, _MARK, _ALLOCATION)),
     ),
     grant=grant,
     advice=(_MARK,),

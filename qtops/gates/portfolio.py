@@ -3,7 +3,8 @@
     w_i            = notional_i / sum of notionals
     heat           = clamp((sum w_i * sigma_i - H_MIN) / (H_MAX - H_MIN), 0, 1)
     concentration  = |net notional| / gross notional
-    correlation    = sum of w_i on the side of the net (a proxy until clusters are measured)
+    correlation    = stress of the clusters (P2.7) where it was measured on this book, else a proxy:
+                     sum of w_i on the side of the net
     stress         = A * heat + B * concentration + C * correlation
 
 Source: DOMAIN §2.3(a). sigma is the daily standard deviation of log returns. Opens are judged on
@@ -18,6 +19,7 @@ from decimal import Decimal
 from qtops.contracts.decision import Allow, Decision, Deny
 from qtops.contracts.facts import Facts, Portfolio
 from qtops.contracts.plan import FRACTIONS, Plan
+from qtops.contracts.snapshot import side_of
 from qtops.contracts.values import ZERO, fmt_decimal
 from qtops.contracts.vocabulary import Action, DenyReason, FactName, GateMode, GateName, Lane
 from qtops.gates.base import OPENS, Check, Gate, Need, known
@@ -48,6 +50,7 @@ class PortfolioLimits:
     cooldown_ms: int = 60_000
     max_input_age_ms: int = 30_000
     max_volatility_age_ms: int = 1_800_000
+    max_clusters_age_ms: int = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +61,23 @@ class Stress:
     concentration: Decimal
     correlation: Decimal
     stress: Decimal
+    correlation_from: str = "proxy"
 
     def terms(self) -> dict[str, str]:
         names = ("stress", "heat", "concentration", "correlation")
-        return {name: fmt_decimal(round(getattr(self, name), 6)) for name in names}
+        numbers = {name: fmt_decimal(round(getattr(self, name), 6)) for name in names}
+        return {**numbers, "correlation_from": self.correlation_from}
 
 
 def portfolio_stress(
     notionals: Mapping[str, Decimal],
     volatility: Mapping[str, Decimal],
     limits: PortfolioLimits,
+    cluster_stress: Decimal | None = None,
 ) -> Stress:
     """Stress of signed notionals (USDT by symbol). An empty portfolio has none.
+
+    `cluster_stress` takes the place of the proxy where it is given.
 
     Raises KeyError when a symbol's volatility is not given: an invented one would be a fault.
     """
@@ -80,13 +88,15 @@ def portfolio_stress(
     raw = sum((abs(n) / gross * volatility[s] for s, n in notionals.items() if n), ZERO)
     heat = min(max((raw - limits.heat_min) / (limits.heat_max - limits.heat_min), ZERO), ONE)
     concentration = abs(net) / gross
-    correlation = sum((abs(n) for n in notionals.values() if n * net > ZERO), ZERO) / gross
+    proxy = sum((abs(n) for n in notionals.values() if n * net > ZERO), ZERO) / gross
+    correlation = proxy if cluster_stress is None else cluster_stress
     stress = (
         limits.heat_weight * heat
         + limits.concentration_weight * concentration
         + limits.correlation_weight * correlation
     )
-    return Stress(heat, concentration, correlation, stress)
+    source = "proxy" if cluster_stress is None else "clusters"
+    return Stress(heat, concentration, correlation, stress, source)
 
 
 def _age(limits: PortfolioLimits) -> int:
@@ -97,11 +107,16 @@ def _volatility_age(limits: PortfolioLimits) -> int:
     return limits.max_volatility_age_ms
 
 
+def _clusters_age(limits: PortfolioLimits) -> int:
+    return limits.max_clusters_age_ms
+
+
 _REASON = DenyReason.FAIL_CLOSED_PORTFOLIO_STATE
 _PORTFOLIO: Need[PortfolioLimits] = Need(FactName.PORTFOLIO, _REASON, max_age_ms=_age)
 _MARK: Need[PortfolioLimits] = Need(FactName.MARK, _REASON, max_age_ms=_age)
 _VOLATILITY: Need[PortfolioLimits] = Need(FactName.VOLATILITY, _REASON, max_age_ms=_volatility_age)
 _COOLDOWN: Need[PortfolioLimits] = Need(FactName.HEAT_COOLDOWN, DenyReason.COOLDOWN_UNKNOWN)
+_CLUSTERS: Need[PortfolioLimits] = Need(FactName.CLUSTERS, _REASON, max_age_ms=_clusters_age)
 _ADVICE = (_PORTFOLIO, _VOLATILITY, _COOLDOWN)
 
 
@@ -127,7 +142,7 @@ def stress_below_risk_off(
     plan: Plan, facts: Facts, now_ms: int, limits: PortfolioLimits
 ) -> Deny | None:
     """In enforce mode no open may leave the portfolio at or above the risk-off stress."""
-    stress = stress_after(plan, facts, limits)
+    stress = stress_after(plan, facts, now_ms, limits)
     if limits.mode is GateMode.ENFORCE and stress.stress >= limits.risk_off_stress:
         return Deny(
             DenyReason.PORTFOLIO_RISK_OFF,
@@ -136,22 +151,34 @@ def stress_below_risk_off(
     return None
 
 
-def stress_after(plan: Plan, facts: Facts, limits: PortfolioLimits) -> Stress:
+def stress_after(plan: Plan, facts: Facts, now_ms: int, limits: PortfolioLimits) -> Stress:
     """Stress of the portfolio as it would stand after an open."""
-    notionals = _notionals(known(facts.portfolio))
+    notionals = known(facts.portfolio).notionals()
     added = plan.side.sign * plan.quantity * known(facts.mark)
     notionals[plan.symbol] = notionals.get(plan.symbol, ZERO) + added
-    return portfolio_stress(notionals, known(facts.volatility), limits)
+    clusters = cluster_stress(notionals, facts, now_ms, limits)
+    return portfolio_stress(notionals, known(facts.volatility), limits, clusters)
 
 
-def _notionals(portfolio: Portfolio) -> dict[str, Decimal]:
-    return {s: p.amount * p.mark_price for s, p in portfolio.positions.items() if p.amount}
+def cluster_stress(
+    notionals: Mapping[str, Decimal], facts: Facts, now_ms: int, limits: PortfolioLimits
+) -> Decimal | None:
+    """The measured stress of the clusters if it is fresh and covers this book, else None.
+
+    It covers a book whose every position it saw on the same side; an open of another symbol is
+    judged by the proxy, since nobody measured how it moves with the rest.
+    """
+    if _CLUSTERS.absence(facts, now_ms, limits) is not None:
+        return None
+    clusters = known(facts.clusters)
+    covered = all(clusters.sides.get(s) == side_of(n) for s, n in notionals.items() if n != ZERO)
+    return clusters.stress if covered else None
 
 
 def grant(plan: Plan, facts: Facts, now_ms: int, limits: PortfolioLimits) -> Decision:
     """The final action and the fraction of the position it allows; shadow mode changes nothing."""
     if not plan.reduce_only:
-        stress = stress_after(plan, facts, limits)
+        stress = stress_after(plan, facts, now_ms, limits)
         terms = {"final_action": plan.action.value, "fraction": "1", **stress.terms()}
         return Allow(plan.quantity, {"mode": limits.mode.value, "gate_reason": "pass", **terms})
     action, reason, stress_now = calibrate(plan, facts, now_ms, limits)
@@ -181,7 +208,9 @@ def calibrate(
     absent = _absent(facts, now_ms, limits)
     if absent:
         return plan.action, f"pass_input_missing: {absent}", None
-    stress = portfolio_stress(_notionals(known(facts.portfolio)), known(facts.volatility), limits)
+    notionals = known(facts.portfolio).notionals()
+    clusters = cluster_stress(notionals, facts, now_ms, limits)
+    stress = portfolio_stress(notionals, known(facts.volatility), limits, clusters)
     action, reason = _by_stress(plan, stress.stress, limits)
     last_ms = known(facts.heat_cooldown)
     if last_ms is not None and now_ms - last_ms < limits.cooldown_ms:
@@ -218,4 +247,5 @@ PORTFOLIO_GATE: Gate[PortfolioLimits] = Gate(
     ),
     grant=grant,
     advice=_ADVICE,
+    fallbacks=(_CLUSTERS,),
 )

@@ -5,6 +5,7 @@ from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.market import MarketStore
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
+from qtops.ports.risk import RiskStore
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
 from qtops.ports.universe import UniverseReading, UniverseSource, UniverseStore
 from qtops.ports.venue import Clock, Venue
@@ -26,6 +27,7 @@ __all__ = [
     "PermitSource",
     "PlanStore",
     "ResultSource",
+    "RiskStore",
     "SendingOrder",
     "Settlement",
     "SnapshotStore",

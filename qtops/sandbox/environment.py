@@ -23,6 +23,7 @@ GATES: Final = (
 SANDBOX_SERVICES: Final = (
     Service.UNIVERSE,
     *GATES,
+    *(Service.CLUSTERS, Service.RISK_BUDGET),
     *(Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER),
 )
 EXCHANGE_KEY: Final = "QTOPS_SANDBOX_API_KEY"

@@ -50,12 +50,18 @@ class GateMetrics:
             name: Gauge(name, help_text, labels, registry=registry)
             for name, (help_text, labels) in _GAUGES[gate].items()
         }
+        self._would_deny = {
+            term: Counter(f"gov_{term}_total", "Opens that enforce mode denies.", registry=registry)
+            for term in (_WOULD_DENY if gate is GateName.GOVERNOR else ())
+        }
 
     def observe(self, symbol: str, decision: Decision, facts: Facts, seconds: float) -> None:
         """Count one decision and keep the facts behind it visible."""
         self._seconds.observe(max(seconds, 0))
         if isinstance(decision, Allow):
             self._allow.inc()
+            for term in self._would_deny.keys() & decision.terms.keys():
+                self._would_deny[term].inc()
         else:
             self._deny.labels(decision.reason.value).inc()
         for name, value in _gauge_values(decision, facts).items():
@@ -87,13 +93,14 @@ _GAUGES: dict[GateName, dict[str, tuple[str, list[str]]]] = {
         "p26_heat": ("Portfolio heat, 0 to 1.", []),
         "p26_stress": ("Portfolio stress, 0 to 1.", []),
         "p26_concentration": ("Absolute net over gross notional.", []),
-        "p26_corr_proxy": ("Share of notional on the net side.", []),
+        "p26_corr_proxy": ("Correlation in the stress: clusters or the proxy.", []),
     },
     GateName.POSITION: {
         "p33_exchange_position_amt": ("Exchange position at the last decision.", ["symbol"]),
         "p33_ledger_position_amt": ("Book at the last decision.", ["symbol"]),
     },
 }
+_WOULD_DENY = ("p28_would_deny", "p29_would_deny")
 _TERM_GAUGES = {
     "heat": "p26_heat",
     "stress": "p26_stress",

@@ -27,6 +27,8 @@ RUN: Final = ("services",)
 EXCHANGE: Final = ("executor", "snapshots", "market state", "proof")
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
+CLUSTERS: Final = ("clusters",)
+RISK_BUDGET: Final = ("risk budget",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
@@ -83,6 +85,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("GOV_MAX_EXEC_PER_HOUR", Kind.INTEGER, "3", "Opens of one symbol in an hour.", GOVERNOR),
     Setting("GOV_MAX_EXEC_PER_5MIN", Kind.INTEGER, "2", "Opens of one symbol in five minutes.", GOVERNOR),
     _positive("GOV_PERMIT_TTL_SECONDS", Kind.SECONDS, "60", "Life of the governor's permit.", GOVERNOR),
+    Setting("GOV_P28_MODE", Kind.CHOICE, "shadow", "Risk budgets: shadow records what it would deny; enforce denies.", GOVERNOR, choices=("shadow", "enforce")),
+    Setting("GOV_P29_MODE", Kind.CHOICE, "shadow", "Allocation targets: shadow records what it would deny; enforce denies.", GOVERNOR, choices=("shadow", "enforce")),
+    _positive("GOV_BUDGET_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a budget or target is stale.", GOVERNOR),
     # portfolio gate
     Setting("P26_MODE", Kind.CHOICE, "shadow", "shadow records what it would have changed; enforce changes it.", PORTFOLIO, choices=("shadow", "enforce")),
     _ratio("P26_H_MIN", "0.05", "Raw heat that counts as 0."),
@@ -96,6 +101,22 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("P26_PERMIT_TTL", Kind.SECONDS, "60", "Life of the portfolio gate's permit.", PORTFOLIO),
     Setting("P26_COOLDOWN_SEC", Kind.SECONDS, "60", "Pause between closes of one symbol.", PORTFOLIO),
     _positive("P26_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "30", "Age from which portfolio state is stale.", PORTFOLIO),
+    # clusters
+    _positive("P27_UPDATE_SEC", Kind.SECONDS, "60", "Pause between measurements; the portfolio gate and the budgets accept twice that age.", ("clusters", "portfolio gate", "risk budget")),
+    Setting("P27_LOOKBACK", Kind.INTEGER, "360", "Minutes of returns that are correlated.", CLUSTERS, minimum=Decimal(3)),
+    Setting("P27_MIN_POINTS", Kind.INTEGER, "10", "Returns that a pair must have in common.", CLUSTERS, minimum=Decimal(3)),
+    Setting("P27_CLUSTER_CORR_MIN", Kind.DECIMAL, "0.70", "Correlation from which two positions are one cluster.", CLUSTERS, maximum=ONE),
+    _positive("P27_MAX_KLINE_AGE_SEC", Kind.SECONDS, "300", "Age of the newest minute from which prices are stale.", CLUSTERS),
+    # risk budget
+    _positive("P28_UPDATE_SEC", Kind.SECONDS, "10", "Pause between computations of the budgets.", RISK_BUDGET),
+    Setting("P28_BUDGET_PCT", Kind.DECIMAL, "0.02", "Share of equity that one symbol may hold at no stress, as a fraction.", RISK_BUDGET, maximum=ONE),
+    Setting("P28_MIN_BUDGET_USDT", Kind.DECIMAL, "0", "Least budget of a symbol; it never lifts one above its share of equity.", RISK_BUDGET),
+    _positive("P28_MAX_BUDGET_USDT", Kind.DECIMAL, "10000", "Largest budget of a symbol.", RISK_BUDGET),
+    Setting("P28_VOL_LOW", Kind.DECIMAL, "0.005", "Daily volatility below which the regime is LOW.", RISK_BUDGET),
+    Setting("P28_VOL_HIGH", Kind.DECIMAL, "0.02", "Daily volatility above which it is HIGH.", RISK_BUDGET),
+    Setting("P28_VOL_EXTREME", Kind.DECIMAL, "0.03", "Daily volatility above which it is EXTREME.", RISK_BUDGET),
+    Setting("P29_SYMBOL_CAP", Kind.DECIMAL, "0.40", "Largest share of all budgets that one symbol's target takes.", RISK_BUDGET, maximum=ONE),
+    Setting("P29_CLUSTER_CAP", Kind.DECIMAL, "0.60", "Largest share of all budgets that one cluster's targets take.", RISK_BUDGET, maximum=ONE),
     # position gate
     Setting("P33_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it permits; empty permits none.", POSITION),
     _positive("P33_STALE_THRESHOLD_SEC", Kind.SECONDS, "10", "Age from which a position snapshot is stale.", POSITION),
@@ -151,6 +172,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("GOVERNOR", "8044", GOVERNOR),
     _port("POSITION", "8045", POSITION),
     _port("PORTFOLIO", "8047", PORTFOLIO),
+    _port("CLUSTERS", "8048", CLUSTERS),
+    _port("RISK_BUDGET", "8049", RISK_BUDGET),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
     _port("MARKET_STATE", "8054", MARKET),
@@ -189,6 +212,8 @@ ORDERED: Final = (
     ("P26_STRESS_FULLCLOSE_MIN", "P26_STRESS_RISKOFF"),
     ("HEAT_MIN", "HEAT_MAX"),
     ("UNIVERSE_REFRESH_SEC", "UNIVERSE_MAX_AGE"),
+    ("P28_VOL_LOW", "P28_VOL_HIGH"),
+    ("P28_VOL_HIGH", "P28_VOL_EXTREME"),
 )
 
 # Choosing files and profiles happens before there are settings.
@@ -207,4 +232,11 @@ FAMILIES: Final = (
     "HEAT_",
     "APPLY_",
     "UNIVERSE_",
+    "P27_",
+    "P28_",
+    "P29_",
+    "P33_",
+    "INTENT_EXECUTOR_",
+    "SNAPSHOT_",
+    "BINANCE_",
 )

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from qtops.contracts.vocabulary import Action, DenyReason, Lane, Side, TradingState
+from qtops.contracts.facts import Missing
+from qtops.contracts.vocabulary import Action, DenyReason, GateMode, Lane, Side, TradingState
 from qtops.gates.governor import GovernorLimits
 from tests.gates.rows_common import Row, common_rows
 from tests.strategies import (
@@ -243,6 +244,66 @@ def _total_rows():
     }
 
 
+def _budget_rows():
+    """The plan adds 100 USDT to what is held and reserved."""
+    p28, p29 = DenyReason.P28_BUDGET_VIOLATION, DenyReason.P29_ALLOCATION_CAP
+    no28, no29 = DenyReason.P28_BUDGET_UNKNOWN, DenyReason.P29_ALLOCATION_UNKNOWN
+    gone = Missing("absent")
+    by28 = {"limits": replace(LIMITS, budget_mode=GateMode.ENFORCE)}
+    by29 = {"limits": replace(LIMITS, allocation_mode=GateMode.ENFORCE)}
+    long = {"portfolio": known(held(BTCUSDT=D("0.002")))}
+    short = {"portfolio": known(held(BTCUSDT=D("-0.006")))}
+    sold = reservation("BTCUSDT", side=Side.SELL, quantity=D("0.006"), reduce_only=True)
+    return {
+        "at-its-budget": opens("0.002", budget=known(D(100)), **by28),
+        "just-over-its-budget": opens(p28, budget=known(D("99.99")), **by28),
+        "the-position-counts-in-its-budget": opens(p28, budget=known(D("199.99")), **long, **by28),
+        "position-and-plan-at-its-budget": opens("0.002", budget=known(D(200)), **long, **by28),
+        "a-larger-short-is-the-worst-case": opens(p28, budget=known(D("299.99")), **short, **by28),
+        "a-position-elsewhere-does-not-count": opens(
+            "0.002", budget=known(D(100)), portfolio=known(held(ETHUSDT=D("0.1"))), **by28
+        ),
+        "a-reservation-elsewhere-does-not-count": opens(
+            "0.002", budget=known(D(100)), reservations=reserved(reservation()), **by28
+        ),
+        "a-close-in-flight-frees-nothing": opens(
+            "0.002", budget=known(D(100)), reservations=reserved(sold), **by28
+        ),
+        "a-budget-of-zero": opens(p28, budget=known(D(0)), **by28),
+        "no-budget": opens(no28, budget=gone, **by28),
+        "a-budget-at-its-age-limit": opens("0.002", budget=known(D(100), 60_000), **by28),
+        "a-budget-one-millisecond-too-old": opens(no28, budget=known(D(100), 60_001), **by28),
+        "a-target-is-not-asked-for-the-budget": opens("0.002", allocation=gone, **by28),
+        "at-its-target": opens("0.002", allocation=known(D(100)), **by29),
+        "just-over-its-target": opens(p29, allocation=known(D("99.99")), **by29),
+        "no-target": opens(no29, allocation=gone, **by29),
+        "a-target-at-its-age-limit": opens("0.002", allocation=known(D(100), 60_000), **by29),
+        "a-target-one-millisecond-too-old": opens(no29, allocation=known(D(100), 60_001), **by29),
+        "a-budget-is-not-asked-for-the-target": opens("0.002", budget=gone, **by29),
+        "shadow-says-what-the-budget-forbids": Row(
+            plan(),
+            facts(budget=known(D("99.99")), allocation=known(D(100), 60_001)),
+            "0.002",
+            LIMITS,
+            {
+                "p28_would_deny": "p28_budget_violation: 100.00 > 99.99 USDT",
+                "p29_would_deny": "p29_allocation_unknown: "
+                "allocation is 60001 ms old, limit 60000 ms",
+            },
+        ),
+        "shadow-says-that-there-is-no-budget": Row(
+            plan(),
+            facts(budget=gone),
+            "0.002",
+            LIMITS,
+            {"p28_would_deny": "p28_budget_unknown: budget absent"},
+        ),
+        "a-close-needs-no-budget": Row(
+            close(), holding(10, budget=gone, allocation=gone), "10", by28["limits"]
+        ),
+    }
+
+
 def _bypass_rows():
     full = {
         "portfolio": known(held(**OTHERS, BTCUSDT=10)),
@@ -271,5 +332,6 @@ ROWS = {
     **_trade_rows(),
     **_count_rows(),
     **_total_rows(),
+    **_budget_rows(),
     **_bypass_rows(),
 }

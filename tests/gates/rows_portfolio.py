@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from qtops.contracts.facts import Missing
+from qtops.contracts.facts import Clusters, Missing
 from qtops.contracts.vocabulary import Action, DenyReason, GateMode, Lane, PlanDecision
 from qtops.gates.portfolio import PortfolioLimits
 from tests.gates.rows_common import Row, common_rows
@@ -122,6 +122,61 @@ def _ladder_rows():
     }
 
 
+def _cluster_rows():
+    """Heat 0.5 and concentration 1 leave 0.55; clusters of 0.2 add 0.03 where the proxy adds 0.15.
+
+    The plan makes a long of 0.002 BTC one of 0.004.
+    """
+    mine = {"portfolio": known(held(BTCUSDT=D("0.002"))), **sigma("0.20")}
+    limits = replace(ENFORCE, risk_off_stress=D("0.581"))
+    off = DenyReason.PORTFOLIO_RISK_OFF
+
+    def measured(age_ms=0, **sides):
+        return {"clusters": known(Clusters(D("0.2"), sides or {"BTCUSDT": "LONG"}, ()), age_ms)}
+
+    def more(expect, **changes):
+        return opens(expect, limits=limits, **{**mine, **changes})
+
+    from_proxy, from_clusters = {"correlation_from": "proxy"}, {"correlation_from": "clusters"}
+    return {
+        "measured-clusters-replace-the-proxy": Row(
+            plan(),
+            facts(**{**mine, **measured()}),
+            "0.002",
+            limits,
+            {"stress": "0.58", "correlation": "0.2", **from_clusters},
+        ),
+        "clusters-at-their-age-limit": more("0.002", **measured(120_000)),
+        "clusters-one-millisecond-too-old": more(off, **measured(120_001)),
+        "clusters-that-are-not-ready": more(off, clusters=Missing("not ready: no klines")),
+        "clusters-of-another-book": more(off, **measured(ETHUSDT="LONG")),
+        "clusters-of-the-other-side": more(off, **measured(BTCUSDT="SHORT")),
+        "clusters-that-saw-more-than-is-held": more(
+            "0.002", **measured(BTCUSDT="LONG", ETHUSDT="SHORT")
+        ),
+        "an-open-of-a-symbol-that-was-not-measured": more(
+            off,
+            portfolio=known(held(ETHUSDT=D("0.04"))),
+            **sigma("0.20", ETHUSDT=D("0.20")),
+            **measured(ETHUSDT="LONG"),
+        ),
+        "a-close-by-the-clusters": Row(
+            close(),
+            holding(10, **sigma("0.20"), **measured()),
+            "10",
+            replace(ENFORCE, full_close_min_stress=D("0.59")),
+            {"final_action": "PARTIAL_50", "stress": "0.58", **from_clusters},
+        ),
+        "a-close-by-the-proxy": Row(
+            close(),
+            holding(10, **sigma("0.20")),
+            "10",
+            replace(ENFORCE, full_close_min_stress=D("0.59")),
+            {"final_action": "FULL_CLOSE_PROPOSED", "stress": "0.7", **from_proxy},
+        ),
+    }
+
+
 def _passing_rows():
     cold = sigma("0.05")
     passes = "pass_operator"
@@ -176,5 +231,6 @@ ROWS = {
     **_open_rows(),
     **_policy_rows(),
     **_ladder_rows(),
+    **_cluster_rows(),
     **_passing_rows(),
 }

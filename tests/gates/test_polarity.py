@@ -11,14 +11,15 @@ import pytest
 from qtops.cli.docs_contracts import gates_markdown
 from qtops.contracts.decision import Allow
 from qtops.contracts.facts import Facts, Known, Missing
-from qtops.contracts.vocabulary import Action, DenyReason, Effect, FactName
+from qtops.contracts.vocabulary import Action, DenyReason, Effect, FactName, GateMode
 from qtops.gates.governor import GOVERNOR, GovernorLimits
 from qtops.gates.portfolio import PORTFOLIO_GATE, PortfolioLimits
 from qtops.gates.position import POSITION_GATE, PositionLimits
 from tests.strategies import NOW, D, close, holding, plan
 
+ENFORCE = GateMode.ENFORCE
 GATES = {
-    "governor": (GOVERNOR, GovernorLimits()),
+    "governor": (GOVERNOR, GovernorLimits(budget_mode=ENFORCE, allocation_mode=ENFORCE)),
     "portfolio": (PORTFOLIO_GATE, PortfolioLimits()),
     "position": (POSITION_GATE, PositionLimits()),
 }
@@ -32,10 +33,13 @@ governor  | portfolio      | positions_unknown - -                           | p
 governor  | reservations   | reservations_unknown - -                        |
 governor  | trade_cooldown | cooldown_unknown - -                            |
 governor  | open_history   | history_unknown - -                             |
+governor  | budget         | p28_budget_unknown - -                          | p28_budget_unknown - - 60000
+governor  | allocation     | p29_allocation_unknown - -                      | p29_allocation_unknown - - 60000
 portfolio | control        | control_unknown control_unknown control_unknown |
 portfolio | mark           | fail_closed_portfolio_state - -                 | fail_closed_portfolio_state - - 30000
 portfolio | portfolio      | fail_closed_portfolio_state - -                 | fail_closed_portfolio_state - - 30000
 portfolio | volatility     | fail_closed_portfolio_state - -                 | fail_closed_portfolio_state - - 1800000
+portfolio | clusters       | - - -                                           | - - - 120000
 portfolio | heat_cooldown  | - - -                                           |
 position  | control        | control_unknown control_unknown control_unknown |
 position  | allowlist      | allowlist_unknown - -                           |

@@ -19,6 +19,7 @@ from qtops.services.metrics import (
     LoopMetrics,
     PollMetrics,
 )
+from qtops.services.risk_metrics import BudgetMetrics, ClusterMetrics
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -34,6 +35,8 @@ def exported() -> set[str]:
         HarvestMetrics,
         HeatMetrics,
         ApplyMetrics,
+        ClusterMetrics,
+        BudgetMetrics,
     ):
         registry = CollectorRegistry()
         fill(registry)

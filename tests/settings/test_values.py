@@ -62,7 +62,7 @@ def test_the_exchange_follows_the_testnet_switch(places, environ, url, origin):
 def test_contradictions_name_both_settings_and_origins(places, low, high, equal):
     settings = places.load()
     same = str(settings.decimal(low))
-    environ = {low: same, high: same if equal else "0.01"}
+    environ = {low: same, high: same if equal else str(settings.decimal(low) / 2)}
     with pytest.raises(ConfigError, match=f"{low}={same} .env {low}. must be below {high}="):
         places.load(environ)
 

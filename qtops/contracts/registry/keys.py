@@ -115,6 +115,8 @@ class Key(Enum):
             Service.MARKET_STATE,
             Service.HARVEST,
             Service.HEAT_CALIBRATION,
+            Service.CLUSTERS,
+            Service.RISK_BUDGET,
             Service.AUDITS,
         ),
         3600,
@@ -140,7 +142,7 @@ class Key(Enum):
         "state:volatility",
         "hash symbol → decimal",
         Service.MARKET_STATE,
-        (Service.PORTFOLIO_GATE, Service.HEAT_CALIBRATION),
+        (Service.PORTFOLIO_GATE, Service.HEAT_CALIBRATION, Service.RISK_BUDGET),
         3600,
         "daily standard deviation of log returns: EWMA over the minute closes",
     )
@@ -159,6 +161,22 @@ class Key(Enum):
         (Service.PORTFOLIO_GATE, Service.RISK_BUDGET, Service.AUDITS),
         300,
         "stress of correlated positions",
+    )
+    BUDGET = KeySpec(
+        "portfolio:budget:{symbol}",
+        "hash",
+        Service.RISK_BUDGET,
+        (Service.GOVERNOR, Service.AUDITS),
+        300,
+        "what the symbol may hold, USDT, and the stress it came from",
+    )
+    ALLOCATION = KeySpec(
+        "allocation:target:{symbol}",
+        "hash",
+        Service.RISK_BUDGET,
+        (Service.GOVERNOR, Service.AUDITS),
+        300,
+        "the budget after regime, drawdown and the caps per symbol and cluster, USDT",
     )
     HARVEST_PROPOSAL = KeySpec(
         "harvest:proposal:{symbol}",

@@ -9,7 +9,7 @@ from qtops.contracts.registry import Key, Service
 from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
-from qtops.wiring.services import executor, feeders, gates, harvest
+from qtops.wiring.services import executor, feeders, gates, harvest, risk
 from qtops.wiring.services.assembly import Builder, Running
 
 __all__ = ["BUILDERS", "run_services"]
@@ -17,6 +17,7 @@ __all__ = ["BUILDERS", "run_services"]
 # In the order in which `qtops run all` starts them: who feeds comes before who reads.
 BUILDERS: Final[dict[Service, Builder]] = {
     **feeders.BUILDERS,
+    **risk.BUILDERS,
     **gates.BUILDERS,
     **executor.BUILDERS,
     **harvest.BUILDERS,

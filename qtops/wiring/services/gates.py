@@ -10,13 +10,14 @@ from qtops.wiring.universe import reader_tiers
 
 if TYPE_CHECKING:
     from qtops.adapters.universe_store import Tiers
+    from qtops.gates.portfolio import PortfolioLimits
     from qtops.services.gate_service import GateConfig
 
 
 def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
     """A gate with the limits that the operator set."""
     from qtops.gates.governor import GOVERNOR, GovernorLimits
-    from qtops.gates.portfolio import PORTFOLIO_GATE, PortfolioLimits
+    from qtops.gates.portfolio import PORTFOLIO_GATE
     from qtops.gates.position import POSITION_GATE, PositionLimits
     from qtops.services.gate_service import GateConfig
 
@@ -29,6 +30,9 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
             symbol_cooldown_ms=s.milliseconds("GOV_SYMBOL_COOLDOWN_SECONDS"),
             max_opens_per_hour=s.integer("GOV_MAX_EXEC_PER_HOUR"),
             max_opens_per_5min=s.integer("GOV_MAX_EXEC_PER_5MIN"),
+            budget_mode=GateMode(s.text("GOV_P28_MODE")),
+            allocation_mode=GateMode(s.text("GOV_P29_MODE")),
+            max_budget_age_ms=s.milliseconds("GOV_BUDGET_MAX_AGE_SECONDS"),
         )
         ttl = s.milliseconds("GOV_PERMIT_TTL_SECONDS")
         return GateConfig(GOVERNOR, governor, reserves=True, permit_ttl_ms=ttl)
@@ -41,7 +45,16 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
         )
         ttl = s.milliseconds("P33_PERMIT_TTL")
         return GateConfig(POSITION_GATE, position, permit_ttl_ms=ttl)
-    portfolio = PortfolioLimits(
+    ttl = s.milliseconds("P26_PERMIT_TTL")
+    return GateConfig(PORTFOLIO_GATE, portfolio_limits(settings), permit_ttl_ms=ttl)
+
+
+def portfolio_limits(settings: Settings) -> "PortfolioLimits":
+    """The portfolio gate's limits; its bounds of heat are the budgets' too."""
+    from qtops.gates.portfolio import PortfolioLimits
+
+    s = settings
+    return PortfolioLimits(
         mode=GateMode(s.text("P26_MODE")),
         heat_min=s.decimal("P26_H_MIN"),
         heat_max=s.decimal("P26_H_MAX"),
@@ -53,8 +66,8 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
         correlation_weight=s.decimal("P26_C"),
         cooldown_ms=s.milliseconds("P26_COOLDOWN_SEC"),
         max_input_age_ms=s.milliseconds("P26_MAX_INPUT_AGE_SECONDS"),
+        max_clusters_age_ms=2 * s.milliseconds("P27_UPDATE_SEC"),
     )
-    return GateConfig(PORTFOLIO_GATE, portfolio, permit_ttl_ms=s.milliseconds("P26_PERMIT_TTL"))
 
 
 def _tiers(service: Service, settings: Settings) -> "Tiers | None":
