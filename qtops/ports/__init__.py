@@ -4,11 +4,13 @@ from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
+from qtops.ports.reconcile import BookReading, Rebook, ReconcileStore, SymbolReading
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
 from qtops.ports.venue import Clock, Venue
 
 __all__ = [
     "AdmissionReading",
+    "BookReading",
     "ClaimReading",
     "Clock",
     "ControlReading",
@@ -22,10 +24,13 @@ __all__ = [
     "PermitEntry",
     "PermitSource",
     "PlanStore",
+    "Rebook",
+    "ReconcileStore",
     "ResultSource",
     "SendingOrder",
     "Settlement",
     "SnapshotStore",
     "StreamEntry",
+    "SymbolReading",
     "Venue",
 ]

@@ -24,12 +24,13 @@ ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
 RUN: Final = ("services",)
-EXCHANGE: Final = ("executor", "snapshots", "proof")
+EXCHANGE: Final = ("executor", "snapshots", "reconcile", "proof")
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
+RECONCILE: Final = ("reconcile",)
 SANDBOX: Final = ("sandbox exchange",)
 ROLLBACK: Final = ("rollback",)
 
@@ -96,6 +97,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("P33_QTY_TOLERANCE_PCT", Kind.DECIMAL, "1.0", "Accepted gap between exchange and book, percent.", POSITION, maximum=Decimal(100)),
     _positive("P33_PERMIT_TTL", Kind.SECONDS, "60", "Life of the position gate's permit.", POSITION),
     Setting("P33_ALLOW_INCREASE", Kind.BOOLEAN, "false", "Whether a held position may grow.", POSITION),
+    # reconcile
+    Setting("P34_ALLOWLIST", Kind.NAMES, "", "Symbols it watches besides those the executor trades or the account holds.", RECONCILE),
+    _positive("P34_LOOP_SEC", Kind.SECONDS, "2", "Pause between looks at the account.", RECONCILE),
+    _positive("P34_FRESHNESS_SEC", Kind.SECONDS, "10", "An answer of the exchange that took longer says nothing.", RECONCILE),
+    Setting("P34_CONFIRM_SEC", Kind.SECONDS, "5", "How long a difference must stand before it counts.", RECONCILE),
+    Setting("P34_EVIDENCE_SEC", Kind.SECONDS, "300", "How long it may stay unexplained before an operator is asked.", RECONCILE),
+    _positive("P34_HOLD_TTL_SEC", Kind.SECONDS, "300", "Life of a hold that is not renewed.", RECONCILE),
     # executor
     Setting("INTENT_EXECUTOR_SOURCE_ALLOWLIST", Kind.NAMES, "intent_bridge", "Sources whose plans it carries out.", EXECUTOR),
     Setting("INTENT_EXECUTOR_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it trades; empty trades none.", EXECUTOR),
@@ -114,6 +122,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     # metrics
     _port("GOVERNOR", "8044", GOVERNOR),
     _port("POSITION", "8045", POSITION),
+    _port("RECONCILE", "8046", RECONCILE),
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
@@ -152,4 +161,4 @@ ORDERED: Final = (
 SELECTORS: Final = ("QTOPS_PROFILE", "QTOPS_CONFIG")
 
 # Prefixes of the operators' own variables: never a warning, listed by `config show` when unread.
-FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_")
+FAMILIES: Final = ("GOV_", "P26_", "P33_", "P34_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_")
