@@ -144,14 +144,11 @@ def first_look(view: View, standing: Standing | None, limits: ReconcileLimits) -
         return _stand(view, standing, ReconcileState.MANUAL_REQUIRED, text)
     if agrees(view):
         return _agreed(view, standing)
-    held = standing is not None and standing.state.holds
-    if view.in_flight:
-        return _waiting(view, standing, "order_in_flight")
     since_ms = _since(view, standing)
-    if view.now_ms - since_ms < limits.confirm_ms:
-        return _waiting(view, standing, "unconfirmed")
-    same = since_ms != view.now_ms
-    if held and same and standing is not None and _is_final(standing):
+    if view.in_flight or view.now_ms - since_ms < limits.confirm_ms:
+        why = "order_in_flight" if view.in_flight else "unconfirmed"
+        return _waiting(view, standing, why)
+    if standing is not None and since_ms != view.now_ms and _is_final(standing):
         return replace(standing, seen_at_ms=view.now_ms)
     return None
 

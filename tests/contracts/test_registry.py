@@ -65,7 +65,7 @@ def test_undecodable_entries_have_exactly_one_undertaker_where_services_consume(
 
 
 def test_every_message_of_a_stream_has_its_parser():
-    from qtops.contracts import dead_letter, decision, intent, plan, result
+    from qtops.contracts import dead_letter, decision, intent, plan, reconcile, result
 
     parsers = {
         "Intent": intent.Intent,
@@ -73,6 +73,7 @@ def test_every_message_of_a_stream_has_its_parser():
         "Result": result.Result,
         "DecisionRecord": decision.DecisionRecord,
         "DeadLetter": dead_letter.DeadLetter,
+        "ReconcileEvent": reconcile.ReconcileEvent,
     }
     messages = {stream.value.message for stream in Stream} - {"ControlChange"}
     assert messages == parsers.keys()
