@@ -1,13 +1,17 @@
 """Reconcile on real Redis and the sandbox exchange: what it repairs, holds, and leaves alone."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
+from qtops.adapters.reconcile_store import RedisReconcileStore
 from qtops.contracts.codec import decode_fields
 from qtops.contracts.plan import flatten_order_id
+from qtops.contracts.reconcile import ReconcileEvent, ReconcileState
 from qtops.contracts.registry import Key, Service, Stream
 from qtops.errors import RefusedError
+from qtops.ports import Rebook
 from tests.services.conftest import EVERYTHING, System, open_plan
 
 QUICK = {
@@ -156,7 +160,7 @@ async def test_an_exchange_that_does_not_answer_changes_nothing(flat_system: Sys
         flat_system.names.key(Key.BOOK, symbol=SYMBOL), mapping=wrong
     )
     async with asyncio.timeout(20):  # many looks, longer than a difference must stand
-        while (await flat_system.control("GET", "faults"))["faults"][0]["left"] > 470:
+        while (await flat_system.control("GET", "faults"))["faults"][0]["count"] > 470:
             await asyncio.sleep(0.02)
     assert await hash_of(flat_system, Key.BOOK) == wrong
     assert not await hash_of(flat_system, Key.RECONCILE_HOLD)
@@ -167,3 +171,24 @@ async def test_a_hedge_mode_account_is_refused(flat_system: System):
     with pytest.raises(BaseExceptionGroup) as raised:
         await flat_system.start(Service.RECONCILE, **QUICK)
     assert raised.group_contains(RefusedError, match="hedge mode")
+
+
+async def test_a_repair_gives_way_to_whoever_wrote_the_book_first(flat_system: System):
+    store = RedisReconcileStore(flat_system.link)
+    key = flat_system.names.key(Key.BOOK, symbol=SYMBOL)
+    book = {"position_amt": "1", "version": "3", "updated_at_ms": "5"}
+    await flat_system.link.client.hset(key, mapping=book)
+    seen = (await store.read([SYMBOL])).symbols[SYMBOL]
+    event = ReconcileEvent(
+        SYMBOL, ReconcileState.REPAIRED, "DRIFT", "own_fills", Decimal(2), Decimal(1), "t", 9
+    )
+    change = Rebook(SYMBOL, seen, Decimal(2), 9, "reconcile", event)
+    await flat_system.link.client.hset(key, mapping={"position_amt": "4", "version": "4"})
+    assert await store.rebook(change) == "changed"
+    assert (await hash_of(flat_system, Key.BOOK))["position_amt"] == "4"
+    assert await events(flat_system) == []
+    await flat_system.link.client.hset(key, mapping=book)
+    assert await store.rebook(change) == ""
+    assert (await hash_of(flat_system, Key.BOOK))["version"] == "4"
+    assert [ReconcileEvent.from_fields(e) for e in await events(flat_system)] == [event]
+    assert await store.rebook(change) == "changed"
