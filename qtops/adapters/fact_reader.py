@@ -39,7 +39,6 @@ _SYMBOL_COMMANDS: Mapping[FactName, tuple[Key, str]] = {
     FactName.TRADE_COOLDOWN: (Key.TRADE_COOLDOWN, "GET"),
     FactName.EXEC_COOLDOWN: (Key.EXEC_COOLDOWN, "GET"),
     FactName.HEAT_COOLDOWN: (Key.HEAT_COOLDOWN, "GET"),
-    FactName.RECONCILE_HOLD: (Key.RECONCILE_HOLD, "GET"),
 }
 # Hashes that carry their own time.
 _SYMBOL_HASHES: Mapping[FactName, Callable[[Mapping[str, str]], Known[Any]]] = {
@@ -141,6 +140,10 @@ class _Batch:
             if fact in wanted:
                 at = self._queue(command, self._names.key(key, symbol=symbol))
                 slots[fact.value] = _symbol_decoder(fact, at)
+        if FactName.RECONCILE_HOLD in wanted:
+            hold = self._names.key(Key.RECONCILE_HOLD, symbol=symbol)
+            whole, word = self._queue("HGETALL", hold), self._queue("GET", hold)
+            slots["reconcile_hold"] = lambda r, now: _held(r[whole], r[word], now)
         if FactName.FILTERS in wanted:
             rules = self._queue("HGET", self._names.key(Key.FILTERS), symbol)
             slots["filters"] = lambda r, _: read_text(r[rules], snapshot.decode_filters)
@@ -157,8 +160,6 @@ def _symbol_decoder(fact: FactName, at: int) -> Decoder:
         return lambda r, _: read_hash(r[at], decode)
     if fact is FactName.BOOK:
         return lambda r, now: read_hash(r[at], lambda raw: Known(snapshot.decode_book(raw)[0], now))
-    if fact is FactName.RECONCILE_HOLD:
-        return lambda r, now: _optional(r[at], now, str, "")
     return lambda r, now: _optional(r[at], now, parse_instant_ms, None)
 
 
@@ -194,6 +195,15 @@ def _optional(reply: Reply, now_ms: int, decode: Callable[[str], T], none: T) ->
     if reply is None:
         return Known(none, now_ms)
     return read_text(reply, lambda text: Known(decode(text), now_ms))
+
+
+def _held(whole: Reply, word: Reply, now_ms: int) -> Fact[str]:
+    """Why the symbol is held, empty if it is not; an older reconcile wrote one word, no hash."""
+    if isinstance(whole, Exception):
+        return _optional(word, now_ms, str, "")
+    if not whole:
+        return Known("", now_ms)
+    return read_hash(whole, lambda raw: Known(f"{raw['owner']}: {raw['reason']}", now_ms))
 
 
 def _plain(reply: Reply) -> str:

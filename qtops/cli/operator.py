@@ -10,6 +10,7 @@ from qtops.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from qtops.contracts.control import ControlChange
+    from qtops.contracts.reconcile import ReconcileEvent
 
 LONGEST_TEXT = 500
 
@@ -48,7 +49,7 @@ def _user() -> str:
 def emit_dry_run(
     env: AppContext,
     schema: str,
-    change: "ControlChange | None",
+    change: "ControlChange | ReconcileEvent | None",
     keys: Mapping[str, tuple[Any, Any]],
     stream: str,
     sends: Sequence[str] = (),

@@ -137,3 +137,9 @@ def client_order_id(namespace: str, plan_id: str) -> str:
     """
     hashed = hashlib.sha256(f"{namespace}\0{plan_id}".encode()).digest()
     return "qt-" + b32encode(hashed).decode()[:28].lower()
+
+
+def flatten_order_id(namespace: str, epoch: str, symbol: str, number: int) -> str:
+    """The id of the `number`-th close of a symbol in a kill epoch: the same after a restart."""
+    text = "\0".join((namespace, "flatten", epoch, symbol, str(number)))
+    return "qt-" + b32encode(hashlib.sha256(text.encode()).digest()).decode()[:28].lower()

@@ -5,6 +5,7 @@ from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.market import MarketStore
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
+from qtops.ports.reconcile import BookReading, Rebook, ReconcileStore, SymbolReading
 from qtops.ports.risk import RiskStore
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
 from qtops.ports.universe import UniverseReading, UniverseSource, UniverseStore
@@ -12,6 +13,7 @@ from qtops.ports.venue import Clock, Venue
 
 __all__ = [
     "AdmissionReading",
+    "BookReading",
     "ClaimReading",
     "Clock",
     "ControlReading",
@@ -26,12 +28,15 @@ __all__ = [
     "PermitEntry",
     "PermitSource",
     "PlanStore",
+    "Rebook",
+    "ReconcileStore",
     "ResultSource",
     "RiskStore",
     "SendingOrder",
     "Settlement",
     "SnapshotStore",
     "StreamEntry",
+    "SymbolReading",
     "UniverseReading",
     "UniverseSource",
     "UniverseStore",

@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol, TypeVar
 
+from qtops.contracts.plan import flatten_order_id
 from qtops.contracts.venue import Filters, OrderRequest, VenueOrder, VenuePosition
 from qtops.errors import OutcomeClass, VenueError
 from qtops.gates.execution import CLOCK_BOUND_MS, SECOND_LOOK_MS
@@ -19,7 +20,6 @@ from qtops.proofs.flatten_plan import (
     Close,
     Remainder,
     closes_of,
-    flatten_order_id,
     last_foreign_ms,
 )
 

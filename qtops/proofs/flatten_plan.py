@@ -3,8 +3,6 @@
 Every order is reduce-only MARKET, so one too many can only be refused: it cannot open anything.
 """
 
-import hashlib
-from base64 import b32encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -76,12 +74,6 @@ def _split(amount: Decimal, rules: Filters) -> tuple[tuple[Decimal, ...], Decima
             return tuple(quantities), left
         quantities.append(quantity)
         left -= quantity
-
-
-def flatten_order_id(namespace: str, epoch: str, symbol: str, number: int) -> str:
-    """The id of the `number`-th close of a symbol in a kill epoch: the same after a restart."""
-    text = "\0".join((namespace, "flatten", epoch, symbol, str(number)))
-    return "qt-" + b32encode(hashlib.sha256(text.encode()).digest()).decode()[:28].lower()
 
 
 def last_foreign_ms(orders: Sequence[VenueOrder], own_ids: frozenset[str], since_ms: int) -> int:

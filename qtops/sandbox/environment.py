@@ -25,6 +25,7 @@ SANDBOX_SERVICES: Final = (
     *GATES,
     *(Service.CLUSTERS, Service.RISK_BUDGET),
     *(Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER),
+    Service.RECONCILE,
 )
 EXCHANGE_KEY: Final = "QTOPS_SANDBOX_API_KEY"
 EXCHANGE_SECRET: Final = "QTOPS_SANDBOX_API_SECRET"  # noqa: S105  the name of a variable

@@ -24,7 +24,7 @@ ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
 RUN: Final = ("services",)
-EXCHANGE: Final = ("executor", "snapshots", "market state", "proof")
+EXCHANGE: Final = ("services that talk to the exchange", "proof")
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
 CLUSTERS: Final = ("clusters",)
@@ -34,6 +34,7 @@ EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
 MARKET: Final = ("market state",)
 UNIVERSE: Final = ("universe",)
+RECONCILE: Final = ("reconcile",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -124,6 +125,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("P33_QTY_TOLERANCE_PCT", Kind.DECIMAL, "1.0", "Accepted gap between exchange and book, percent.", POSITION, maximum=Decimal(100)),
     _positive("P33_PERMIT_TTL", Kind.SECONDS, "60", "Life of the position gate's permit.", POSITION),
     Setting("P33_ALLOW_INCREASE", Kind.BOOLEAN, "false", "Whether a held position may grow.", POSITION),
+    # reconcile
+    Setting("P34_ALLOWLIST", Kind.NAMES, "", "Symbols it watches besides those the executor trades or the account holds.", RECONCILE),
+    _positive("P34_LOOP_SEC", Kind.SECONDS, "2", "Pause between looks at the account.", RECONCILE),
+    _positive("P34_FRESHNESS_SEC", Kind.SECONDS, "10", "An answer of the exchange that took longer says nothing.", RECONCILE),
+    _positive("P34_CONFIRM_SEC", Kind.SECONDS, "5", "How long a difference must stand before it counts.", RECONCILE),
+    Setting("P34_EVIDENCE_SEC", Kind.SECONDS, "300", "How long it may stay unexplained before an operator is asked.", RECONCILE),
+    _positive("P34_HOLD_TTL_SEC", Kind.SECONDS, "300", "Life of a hold that is not renewed.", RECONCILE),
     # executor
     Setting("INTENT_EXECUTOR_SOURCE_ALLOWLIST", Kind.NAMES, "intent_bridge", "Sources whose plans it carries out.", EXECUTOR),
     Setting("INTENT_EXECUTOR_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it trades; empty trades none.", EXECUTOR),
@@ -171,6 +179,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     # metrics
     _port("GOVERNOR", "8044", GOVERNOR),
     _port("POSITION", "8045", POSITION),
+    _port("RECONCILE", "8046", RECONCILE),
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("CLUSTERS", "8048", CLUSTERS),
     _port("RISK_BUDGET", "8049", RISK_BUDGET),
@@ -235,8 +244,5 @@ FAMILIES: Final = (
     "P27_",
     "P28_",
     "P29_",
-    "P33_",
-    "INTENT_EXECUTOR_",
-    "SNAPSHOT_",
-    "BINANCE_",
+    "P34_",
 )

@@ -7,12 +7,13 @@ from typing import TypeVar
 from qtops.adapters.control_store import RedisControlStore
 from qtops.adapters.link import RedisLink
 from qtops.adapters.permit_scan import RedisPermitScan
+from qtops.adapters.reconcile_store import RedisReconcileStore
 from qtops.adapters.redis_connection import Purpose
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
 from qtops.adapters.trace_reader import RedisTraceReader
 from qtops.audits.streams import StreamSource
-from qtops.ports import ControlStore, PermitSource, ResultSource, Venue
+from qtops.ports import ControlStore, PermitSource, ReconcileStore, ResultSource, Venue
 from qtops.settings.model import Settings
 from qtops.wiring import open_link, open_venue
 
@@ -42,6 +43,11 @@ def result_source(settings: Settings) -> AbstractAsyncContextManager[ResultSourc
 def control_store(settings: Settings) -> AbstractAsyncContextManager[ControlStore]:
     """The stop switches; never repeats a write."""
     return _over(settings, "writer", RedisControlStore)
+
+
+def reconcile_store(settings: Settings) -> AbstractAsyncContextManager[ReconcileStore]:
+    """Books and what reconcile says of them; never repeats a write."""
+    return _over(settings, "writer", RedisReconcileStore)
 
 
 @asynccontextmanager

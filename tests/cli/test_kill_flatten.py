@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 import redis
 
-from qtops.proofs.flatten_plan import flatten_order_id
+from qtops.contracts.plan import flatten_order_id
 from qtops.sandbox.redis_server import EmbeddedRedis
 
 KEYS = {"QTOPS_SANDBOX_API_KEY": "key", "QTOPS_SANDBOX_API_SECRET": "secret"}

@@ -1,11 +1,14 @@
 """Every Redis name exists once, has one writer, and cannot be mistaken for another."""
 
+import pkgutil
+from importlib import import_module
 from string import Formatter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qtops import contracts
 from qtops.contracts.registry import GATE_SERVICES, PERMIT_KEYS, Key, Names, Service, Stream
 from qtops.contracts.vocabulary import FactName, GateName
 from qtops.gates.governor import GOVERNOR
@@ -65,29 +68,20 @@ def test_undecodable_entries_have_exactly_one_undertaker_where_services_consume(
 
 
 def test_every_message_of_a_stream_has_its_parser():
-    from qtops.contracts import (
-        dead_letter,
-        decision,
-        harvest,
-        intent,
-        plan,
-        portfolio_state,
-        result,
-    )
-
+    modules = [
+        import_module(f"{contracts.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(contracts.__path__)
+    ]
+    messages = {stream.value.message for stream in Stream}
     parsers = {
-        "Intent": intent.Intent,
-        "Plan": plan.Plan,
-        "Result": result.Result,
-        "DecisionRecord": decision.DecisionRecord,
-        "DeadLetter": dead_letter.DeadLetter,
-        "PortfolioState": portfolio_state.PortfolioState,
-        "HarvestProposal": harvest.HarvestProposal,
-        "CalibratedProposal": harvest.CalibratedProposal,
+        name: vars(module)[name]
+        for module in modules
+        for name in messages
+        if getattr(vars(module).get(name), "__module__", "") == module.__name__
     }
-    messages = {stream.value.message for stream in Stream} - {"ControlChange"}
-    assert messages == parsers.keys()
-    assert all(callable(parser.from_fields) for parser in parsers.values())
+    assert parsers.keys() == messages
+    readable = {name for name, parser in parsers.items() if callable(parser.from_fields)}
+    assert readable == messages
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qtops.contracts.plan import flatten_order_id
 from qtops.contracts.venue import VenuePosition
 from qtops.contracts.vocabulary import Side
-from qtops.proofs.flatten_plan import Close, closes_of, flatten_order_id, last_foreign_ms
+from qtops.proofs.flatten_plan import Close, closes_of, last_foreign_ms
 from tests.strategies import filters, order
 
 D = Decimal

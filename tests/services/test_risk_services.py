@@ -12,7 +12,7 @@ from qtops.contracts.market import INTERVAL_MS, Kline
 from qtops.contracts.registry import Key, Service
 from qtops.contracts.snapshot import encode_portfolio
 from qtops.contracts.vocabulary import FactName
-from tests.services.conftest import System, open_plan
+from tests.services.conftest import READERS, System, open_plan
 from tests.strategies import D, held, plan
 
 BOOK = replace(
@@ -99,7 +99,7 @@ async def test_without_prices_there_is_no_stress_and_no_budget(flat_system: Syst
 async def test_the_governor_holds_an_open_to_its_budget(flat_system: System):
     """The account is flat; 0.02 * equity is below the 100 USDT that the plan asks for."""
     system = flat_system
-    await system.start(Service.SNAPSHOTS)
+    await system.start(*READERS)
     limits = {"GOV_P28_MODE": "enforce"}
     await system.start(Service.GOVERNOR, **limits)
     now_ms = await system.link.now_ms()

@@ -52,7 +52,7 @@ class Key(Enum):
         "governor:reservations",
         "hash plan_id → JSON",
         Service.GOVERNOR,
-        (Service.GOVERNOR, Service.EXECUTOR),
+        (Service.GOVERNOR, Service.EXECUTOR, Service.RECONCILE),
         None,
         "capacity promised to plans, each record with its own expiry; the executor's admission "
         "and settlement scripts move them on",
@@ -206,7 +206,7 @@ class Key(Enum):
         "exchange:filters",
         "hash symbol → JSON",
         Service.SNAPSHOTS,
-        (Service.POSITION_GATE,),
+        (Service.POSITION_GATE, Service.RECONCILE),
         86_400,
         "lot steps and minimums from exchangeInfo",
     )
@@ -214,9 +214,10 @@ class Key(Enum):
         "position:ledger:{symbol}",
         "hash",
         Service.EXECUTOR,
-        (Service.POSITION_GATE, Service.AUDITS),
+        (Service.POSITION_GATE, Service.RECONCILE, Service.AUDITS),
         None,
-        "our book: the position as our own fills add up; it must outlive restarts",
+        "our book: the position as our own fills add up; it must outlive restarts. A repair by "
+        "reconcile, or an operator's, compares its version",
     )
     UNIVERSE_ACTIVE = KeySpec(
         "cfg:universe:active",
@@ -300,11 +301,19 @@ class Key(Enum):
     )
     RECONCILE_HOLD = KeySpec(
         "reconcile:hold:{symbol}",
-        "string",
+        "hash",
         Service.RECONCILE,
-        (Service.POSITION_GATE,),
+        (Service.POSITION_GATE, Service.AUDITS),
         300,
-        "book and exchange disagree on this symbol",
+        "book and exchange disagree on this symbol: owner, reason, since, expiry",
+    )
+    RECONCILE_STATE = KeySpec(
+        "reconcile:state:{symbol}",
+        "hash",
+        Service.RECONCILE,
+        (Service.RECONCILE, Service.AUDITS),
+        None,
+        "how book and exchange stand, and when they last agreed; that must outlive restarts",
     )
     CLAIM = KeySpec(
         "exec:claim:{plan_id}",
@@ -326,7 +335,7 @@ class Key(Enum):
         "exchange:weight:{key_id}",
         "hash",
         Service.EXECUTOR,
-        (Service.EXECUTOR, Service.SNAPSHOTS, Service.MARKET_STATE),
+        (Service.EXECUTOR, Service.SNAPSHOTS, Service.MARKET_STATE, Service.RECONCILE),
         120,
         "used request weight and orders of one API key, from response headers",
     )

@@ -110,6 +110,15 @@ class Stream(Enum):
         10_000,
         "who changed a stop switch, when, why",
     )
+    RECONCILE_EVENTS = StreamSpec(
+        "reconcile.events",
+        "ReconcileEvent",
+        (Service.RECONCILE, Service.OPERATOR),
+        (),
+        (Service.AUDITS,),
+        10_000,
+        "book against exchange: every change of a symbol's state, with its evidence",
+    )
     DLQ = StreamSpec(
         "dlq",
         "DeadLetter",
