@@ -2,12 +2,14 @@
 
 from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, SnapshotStore
-from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
+from qtops.ports.inbox import AccountFeed, DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
+from qtops.ports.user_stream import EventLog, StreamListener, UserStream
 from qtops.ports.venue import Clock, Venue
 
 __all__ = [
+    "AccountFeed",
     "AdmissionReading",
     "ClaimReading",
     "Clock",
@@ -15,6 +17,7 @@ __all__ = [
     "ControlStore",
     "DecisionFeed",
     "Delivery",
+    "EventLog",
     "GateStore",
     "Heartbeats",
     "Inbox",
@@ -27,5 +30,7 @@ __all__ = [
     "Settlement",
     "SnapshotStore",
     "StreamEntry",
+    "StreamListener",
+    "UserStream",
     "Venue",
 ]

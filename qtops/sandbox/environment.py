@@ -19,7 +19,7 @@ GATES: Final = (
     Service.EXECUTOR,
 )
 # Every service there is, each after those that feed it.
-SANDBOX_SERVICES: Final = (*GATES,)
+SANDBOX_SERVICES: Final = (*GATES, Service.USER_STREAM)
 EXCHANGE_KEY: Final = "QTOPS_SANDBOX_API_KEY"
 EXCHANGE_SECRET: Final = "QTOPS_SANDBOX_API_SECRET"  # noqa: S105  the name of a variable
 
@@ -79,6 +79,7 @@ def sandbox_settings(
         "QTOPS_REDIS_URL": addresses.redis_url,
         "QTOPS_NAMESPACE": addresses.namespace,
         "QTOPS_EXCHANGE_URL": addresses.exchange_url,
+        "QTOPS_EXCHANGE_STREAM_URL": addresses.exchange_url.replace("http", "ws", 1),
         "QTOPS_PERMIT_KEY": credentials.permit_key,
         "BINANCE_USE_TESTNET": "true",
         "BINANCE_TESTNET_API_KEY": credentials.api_key,

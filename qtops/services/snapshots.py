@@ -14,10 +14,11 @@ from typing import Any
 
 import structlog
 
+from qtops.contracts.account_event import EventKind
 from qtops.contracts.facts import Portfolio, Position
 from qtops.contracts.values import ZERO
 from qtops.errors import RedisError, VenueError
-from qtops.ports import Clock, SnapshotStore, Venue
+from qtops.ports import AccountFeed, Clock, SnapshotStore, Venue
 from qtops.services.loop import BEAT_EVERY_S, Pulse
 from qtops.services.metrics import SnapshotMetrics
 from qtops.services.tasks import cancel_and_wait
@@ -71,9 +72,16 @@ class SnapshotPublisher:
         self._plan = plan
         self._metrics = metrics
         self._held: frozenset[str] = frozenset()
+        self._feed: AccountFeed | None = None
+        self._news = asyncio.Event()
+        self._reading_positions = asyncio.Lock()
         self._published = 0
         self._errors = 0
         self._log = structlog.get_logger("qtops.snapshots")
+
+    def follow(self, feed: AccountFeed) -> None:
+        """Let the exchange's news bring the next reading of positions forward."""
+        self._feed = feed
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Publish until `stop`. Ready means that every kind of fact was published once."""
@@ -91,6 +99,11 @@ class SnapshotPublisher:
             await self._until_done(publish, stop)
         ready()
         tasks = [asyncio.create_task(self._every(*item)) for item in work]
+        if self._feed is not None:
+            tasks += [
+                asyncio.create_task(self._hear(self._feed)),
+                asyncio.create_task(self._read_at_news()),
+            ]
         await stop.wait()
         await cancel_and_wait(tasks)
         with contextlib.suppress(RedisError):
@@ -111,6 +124,21 @@ class SnapshotPublisher:
             await asyncio.sleep(max(0.0, due_ms - self._clock.monotonic_ms()) / 1000)
             await self._once(publish)
 
+    async def _hear(self, feed: AccountFeed) -> None:
+        with contextlib.suppress(RedisError):
+            await feed.start()
+        async for event in feed.records():
+            if event.kind is not EventKind.ORDER:
+                self._news.set()
+
+    async def _read_at_news(self) -> None:
+        """At most twice as often as without news: many fills at once are one reading."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._once(self._positions)
+            await asyncio.sleep(self._plan.positions_s / 2)
+
     async def _once(self, publish: Reading) -> bool:
         what = publish.__name__.removeprefix("_")
         try:
@@ -128,6 +156,10 @@ class SnapshotPublisher:
         await self._venue.sync_clock()
 
     async def _positions(self) -> None:
+        async with self._reading_positions:
+            await self._read_positions()
+
+    async def _read_positions(self) -> None:
         asked_ms = await self._store.now_ms()
         rows = [row for row in await self._venue.positions() if row.amount != ZERO]
         portfolio = Portfolio(

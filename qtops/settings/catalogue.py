@@ -20,16 +20,18 @@ REDIS_SCHEMES: Final = (
     "rediss+cluster",
 )
 HTTP_SCHEMES: Final = ("https", "http")
+STREAM_SCHEMES: Final = ("wss", "ws")
 ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
 RUN: Final = ("services",)
-EXCHANGE: Final = ("executor", "snapshots", "proof")
+EXCHANGE: Final = ("executor", "snapshots", "user stream", "proof")
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
+USER_STREAM: Final = ("user stream",)
 SANDBOX: Final = ("sandbox exchange",)
 ROLLBACK: Final = ("rollback",)
 
@@ -58,6 +60,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("REDIS_PASSWORD", Kind.SECRET, "", "Redis password, when there is no QTOPS_REDIS_URL.", ALL),
     Setting("QTOPS_NAMESPACE", Kind.TEXT, "quantum", "First part of every Redis name; one each for several accounts.", ALL),
     Setting("QTOPS_EXCHANGE_URL", Kind.URL, "", "Futures REST API; empty follows BINANCE_USE_TESTNET.", EXCHANGE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_EXCHANGE_STREAM_URL", Kind.URL, "", "WebSocket host of the user data stream; empty follows the REST API.", USER_STREAM, choices=STREAM_SCHEMES),
     Setting("BINANCE_USE_TESTNET", Kind.BOOLEAN, "true", "Play money (yes) or mainnet (no).", EXCHANGE),
     Setting("BINANCE_TESTNET_API_KEY", Kind.SECRET, "", "Testnet API key.", EXCHANGE, aliases=("BINANCE_TESTNET_KEY",)),
     Setting("BINANCE_TESTNET_API_SECRET", Kind.SECRET, "", "Testnet API secret.", EXCHANGE, aliases=("BINANCE_TESTNET_SECRET",)),
@@ -117,6 +120,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
+    _port("USER_STREAM", "8053", USER_STREAM),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),

@@ -103,9 +103,9 @@ def test_a_refusal_before_the_send_settles_with_its_reason(before):
 
 def test_an_order_that_still_works_is_looked_up_until_it_is_final():
     state, command = run(*SENT, Answered(NEW))
-    assert command == Lookup(LOOKUP_BACKOFF_MS[0])
+    assert command == Lookup(LOOKUP_BACKOFF_MS[0], early=True)
     state, command = step(state, Answered(order("PARTIALLY_FILLED")))
-    assert command == Lookup(LOOKUP_BACKOFF_MS[1])
+    assert command == Lookup(LOOKUP_BACKOFF_MS[1], early=True)
     assert step(state, Answered(FILLED))[1] == Settle(FILLED)
 
 
@@ -136,8 +136,8 @@ def test_found_after_an_unknown_outcome_settles_with_what_the_exchange_says():
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "expired"])
 def test_not_found_before_the_fence_waits_at_most_until_the_fence(fresh):
     state, command = run(*SENT, UNKNOWN, NotFound(FENCE - 150, fresh=fresh))
-    assert command == Lookup(100)
-    assert step(state, NotFound(FENCE - 50, fresh=fresh))[1] == Lookup(50)
+    assert command == Lookup(100, early=True)
+    assert step(state, NotFound(FENCE - 50, fresh=fresh))[1] == Lookup(50, early=True)
 
 
 def test_not_found_at_the_fence_is_looked_up_again_a_moment_later():
@@ -154,7 +154,7 @@ def test_the_second_send_has_its_own_fence():
     again = (Prepared(), Marked(DEADLINE + 20_000), UNKNOWN)
     late = NotFound(FENCE + 19_999, fresh=True)
     state, command = run(*SENT, UNKNOWN, ABSENT, ABSENT, *again, late)
-    assert command == Lookup(1)
+    assert command == Lookup(1, early=True)
     assert not state.absent_after_fence
 
 

@@ -16,6 +16,7 @@ from qtops.services.metrics import (
     GateMetrics,
     LoopMetrics,
     SnapshotMetrics,
+    UserStreamMetrics,
 )
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -28,6 +29,7 @@ def exported() -> set[str]:
         *(lambda r, g=gate: GateMetrics(r, g) for gate in GateName),
         ExecutorMetrics,
         SnapshotMetrics,
+        UserStreamMetrics,
     ):
         registry = CollectorRegistry()
         fill(registry)

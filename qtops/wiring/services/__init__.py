@@ -33,7 +33,7 @@ async def run_services(
     try:
         with link.guard():
             await link.client.ping()
-        if set(services) - {Service.SNAPSHOTS}:
+        if set(services) - {Service.SNAPSHOTS, Service.USER_STREAM}:
             await refuse_without_kill_switch(link)
     finally:
         await link.aclose()

@@ -19,7 +19,10 @@ _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 
 def build_app(venue: Venue, connections: Connections) -> Starlette:
-    """HTTP goes to one of two doors, WebSockets to a third. An error of ours is -1000 with HTTP 500, and is logged."""
+    """HTTP goes to one of two doors, WebSockets to a third.
+
+    An error of ours is -1000 with HTTP 500, and is logged.
+    """
     gateway, control = Gateway(venue, connections), Control(venue)
     streams = StreamDoor(venue, connections)
 

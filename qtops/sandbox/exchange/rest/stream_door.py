@@ -16,7 +16,7 @@ _TICK_S: Final = 0.5  # how late a key's end is noticed when nothing else happen
 
 
 class StreamDoor:
-    """`/private/ws/KEY`, `/private/ws?listenKey=KEY&events=A/B` and `/private/stream?listenKey=KEY`.
+    """`/private/ws/KEY`, `/private/ws?listenKey=KEY&events=A/B`, `/private/stream?listenKey=KEY`.
 
     The old `/ws/KEY` connects and stays silent, as the venue's has since 2026-04. A key that is not
     in force, and any other path, is refused in the handshake.
