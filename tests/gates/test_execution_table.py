@@ -252,14 +252,29 @@ def test_after_a_redis_restart_a_claimed_plan_may_have_been_sent():
 def test_a_sending_plan_may_have_been_sent_until_its_own_fence():
     begin = start(claim(ClaimState.SENDING), suspicious=True)
     assert begin[1] == Lookup()
-    assert run(NotFound(FENCE - 1, fresh=True), begin=begin)[1] == Lookup(1)
+    assert run(NotFound(FENCE - 1, fresh=True), begin=begin)[1] == Lookup(1, early=True)
     assert run(ABSENT, ABSENT, begin=begin)[1] == Prepare()
 
 
 def test_after_a_redis_restart_the_later_of_two_fences_counts():
     for own, other in ((DEADLINE, FENCE + 5), (DEADLINE + 5, 1)):
         begin = start(claim(ClaimState.SENDING, own), suspicious=True, fence_ms=other)
-        assert run(NotFound(FENCE + 4, fresh=True), begin=begin)[1] == Lookup(1)
+        assert run(NotFound(FENCE + 4, fresh=True), begin=begin)[1] == Lookup(1, early=True)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (UNKNOWN, ABSENT),
+        (UNKNOWN, ABSENT, LookupFailed("x")),
+        (SendFailed(OutcomeClass.RETRY, "-1003", wait_ms=1_234),),
+    ],
+    ids=["second-look", "failed-second-look", "asked-to-wait"],
+)
+def test_a_wait_that_is_part_of_the_proof_is_never_cut_short_by_news(events):
+    command = run(*SENT, *events)[1]
+    assert command.after_ms > 0
+    assert not command.early
 
 
 # --- what does not fit ----------------------------------------------------------------------------
