@@ -25,6 +25,7 @@ from qtops.services.tasks import cancel_and_wait
 
 Reading = Callable[[], Coroutine[Any, Any, None]]
 
+NEWS_GAP_S = 0.5
 KLINE_INTERVAL = "15m"
 KLINES_PER_DAY = 96
 
@@ -95,6 +96,9 @@ class SnapshotPublisher:
             (self._sync, 60.0),
             (self._beat, BEAT_EVERY_S),
         ]
+        if self._feed is not None:
+            with contextlib.suppress(RedisError):  # at worst the first news is not heard
+                await self._feed.start()
         for publish, _ in work:
             await self._until_done(publish, stop)
         ready()
@@ -125,19 +129,17 @@ class SnapshotPublisher:
             await self._once(publish)
 
     async def _hear(self, feed: AccountFeed) -> None:
-        with contextlib.suppress(RedisError):
-            await feed.start()
         async for event in feed.records():
             if event.kind is not EventKind.ORDER:
                 self._news.set()
 
     async def _read_at_news(self) -> None:
-        """At most twice as often as without news: many fills at once are one reading."""
+        """Twice a second at most: many fills at once are one reading, and one weight."""
         while True:
             await self._news.wait()
             self._news.clear()
             await self._once(self._positions)
-            await asyncio.sleep(self._plan.positions_s / 2)
+            await asyncio.sleep(NEWS_GAP_S)
 
     async def _once(self, publish: Reading) -> bool:
         what = publish.__name__.removeprefix("_")
