@@ -84,6 +84,7 @@ class UserStreamService:
         await self._append(marker)
         self._connected.set()
         self._metrics.connected()
+        await self._beat_once()
         self._log.info("stream.connected", gap_from_ms=since_ms)
 
     async def received(self, event: AccountEvent) -> None:
@@ -134,15 +135,17 @@ class UserStreamService:
     # --- proof of life --------------------------------------------------------------------------
     async def _beat(self) -> None:
         while True:
-            with contextlib.suppress(RedisError):
-                await self._pulse.heartbeat.beat(
-                    {
-                        **self._pulse.identity,
-                        "beat_ms": str(self._clock.now_ms()),
-                        "connected": fmt_bool(self._connected.is_set()),
-                        "last_event_ms": str(self._last_event_ms),
-                        "handled": str(self._handled),
-                        "errors": str(self._errors),
-                    }
-                )
+            await self._beat_once()
             await asyncio.sleep(BEAT_EVERY_S)
+
+    async def _beat_once(self) -> None:
+        fields = {
+            **self._pulse.identity,
+            "beat_ms": str(self._clock.now_ms()),
+            "connected": fmt_bool(self._connected.is_set()),
+            "last_event_ms": str(self._last_event_ms),
+            "handled": str(self._handled),
+            "errors": str(self._errors),
+        }
+        with contextlib.suppress(RedisError):
+            await self._pulse.heartbeat.beat(fields)

@@ -183,7 +183,7 @@ async def test_a_new_life_says_from_when_on_events_may_be_missing(redis_server: 
 
         await until(told, "the change of the position")
         heartbeat = system.names.key(Key.HEARTBEAT, service=Service.USER_STREAM.value)
-        assert await system.link.client.hget(heartbeat, "connected") is not None
+        assert await system.link.client.hget(heartbeat, "connected") == b"true"
         await system.stop()
         assert not await system.link.client.exists(heartbeat)
         await system.start(Service.USER_STREAM)
