@@ -73,9 +73,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Wait `after_ms`, then ask for the order by our id; Answered, NotFound or LookupFailed."""
+    """Wait `after_ms`, then ask for the order by our id; Answered, NotFound or LookupFailed.
+
+    `early`: news of the order may cut the wait short. Never where the wait itself is part of the
+    proof (the second look, the fence before a first send) or was asked for by the exchange.
+    """
 
     after_ms: int = 0
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ def _refused(state: Execution, event: Refused) -> tuple[Execution, Command]:
 
 def _lookup_failed(state: Execution, event: LookupFailed) -> tuple[Execution, Command]:
     failed = replace(state, failures=state.failures + 1, last_code=event.code)
-    return failed, Lookup(_backoff(state.failures))
+    return failed, Lookup(_backoff(state.failures), early=state.seen)
 
 
 def _backoff(failures: int) -> int:
@@ -221,7 +226,7 @@ def _answered(state: Execution, event: Answered) -> tuple[Execution, Command]:
     if event.order.is_final:
         return replace(state, phase=Phase.DONE), Settle(event.order)
     polling = replace(state, phase=Phase.SENT, failures=state.failures + 1, seen=True)
-    return polling, Lookup(_backoff(state.failures))
+    return polling, Lookup(_backoff(state.failures), early=True)
 
 
 def _send_failed(state: Execution, event: SendFailed) -> tuple[Execution, Command]:
@@ -236,7 +241,7 @@ def _send_failed(state: Execution, event: SendFailed) -> tuple[Execution, Comman
         case OutcomeClass.RESYNC | OutcomeClass.RETRY:
             return replace(failed, phase=Phase.DONE), Settle(None, event.code)
         case OutcomeClass.UNKNOWN:
-            return failed, Lookup(_backoff(0))
+            return failed, Lookup(_backoff(0), early=True)
 
 
 def _probe_found_nothing(state: Execution, event: NotFound) -> tuple[Execution, Command]:
@@ -253,10 +258,11 @@ def _probe_found_nothing(state: Execution, event: NotFound) -> tuple[Execution, 
 
 def _sent_but_not_found(state: Execution, event: NotFound) -> tuple[Execution, Command]:
     if state.seen:  # an order that was there is not undone by an answer that forgets it
-        return replace(state, failures=state.failures + 1), Lookup(_backoff(state.failures))
+        again = replace(state, failures=state.failures + 1)
+        return again, Lookup(_backoff(state.failures), early=True)
     if event.now_ms < state.fence_ms:
         wait_ms = min(_backoff(state.failures), state.fence_ms - event.now_ms)
-        return replace(state, failures=state.failures + 1), Lookup(wait_ms)
+        return replace(state, failures=state.failures + 1), Lookup(wait_ms, early=True)
     if not state.absent_after_fence:
         return replace(state, absent_after_fence=True), Lookup(SECOND_LOOK_MS)
     if not event.fresh:

@@ -2,16 +2,18 @@
 
 from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, SnapshotStore
-from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
+from qtops.ports.inbox import AccountFeed, DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.market import MarketStore
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
 from qtops.ports.reconcile import BookReading, Rebook, ReconcileStore, SymbolReading
 from qtops.ports.risk import RiskStore
 from qtops.ports.sources import PermitEntry, PermitSource, ResultSource, StreamEntry
 from qtops.ports.universe import UniverseReading, UniverseSource, UniverseStore
+from qtops.ports.user_stream import EventLog, StreamListener, UserStream
 from qtops.ports.venue import Clock, Venue
 
 __all__ = [
+    "AccountFeed",
     "AdmissionReading",
     "BookReading",
     "ClaimReading",
@@ -20,6 +22,7 @@ __all__ = [
     "ControlStore",
     "DecisionFeed",
     "Delivery",
+    "EventLog",
     "GateStore",
     "Heartbeats",
     "Inbox",
@@ -36,9 +39,11 @@ __all__ = [
     "Settlement",
     "SnapshotStore",
     "StreamEntry",
+    "StreamListener",
     "SymbolReading",
     "UniverseReading",
     "UniverseSource",
     "UniverseStore",
+    "UserStream",
     "Venue",
 ]

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from qtops.contracts.account_event import AccountEvent
 from qtops.contracts.dead_letter import DeadLetter
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.registry import Stream
 from qtops.contracts.result import Result
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,16 @@ class Inbox(Protocol):
         ...
 
 
-class DecisionFeed(Protocol):
-    """`gate.decision` as it grows, from `start` on."""
+class Feed(Protocol[T_co]):
+    """One stream as it grows, from `start` on; entries that cannot be read are passed over."""
 
     async def start(self) -> None: ...
 
-    def records(self) -> AsyncIterator[DecisionRecord]: ...
+    def records(self) -> AsyncIterator[T_co]: ...
+
+
+DecisionFeed = Feed[DecisionRecord]
+AccountFeed = Feed[AccountEvent]
 
 
 class Heartbeats(Protocol):

@@ -13,7 +13,7 @@ from qtops.contracts.result import Result
 from qtops.contracts.values import parse_plan_id
 from qtops.contracts.vocabulary import DenyReason
 from qtops.errors import DecodeError, RedisError, RefusedError, VenueError
-from qtops.ports import DecisionFeed, Delivery, Inbox
+from qtops.ports import AccountFeed, DecisionFeed, Delivery, Inbox
 from qtops.services.dead_letters import letter_of
 from qtops.services.gate_service import lane_of
 from qtops.services.loop import ServiceLoop
@@ -32,11 +32,16 @@ class Executor:
     """Implements `qtops.services.loop.Handler`; each plan runs by itself."""
 
     def __init__(
-        self, context: ExecutorContext, inboxes: Sequence[Inbox], feed: DecisionFeed
+        self,
+        context: ExecutorContext,
+        inboxes: Sequence[Inbox],
+        feed: DecisionFeed,
+        account: AccountFeed,
     ) -> None:
         self._ctx = context
         self._inboxes = {inbox.stream: inbox for inbox in inboxes}
         self._feed = feed
+        self._account = account
         self._running: dict[str, tuple[asyncio.Task[None], PlanRun]] = {}
         self._waiting: dict[str, dict[str, tuple[Delivery, Plan]]] = {}
         self._draining = False
@@ -55,8 +60,10 @@ class Executor:
         await self._load_filters()
         await self._ctx.store.claim("-")  # puts the Redis server's run id on record
         await self._feed.start()
+        await self._account.start()
         self._background = [
             asyncio.create_task(self._follow_decisions()),
+            asyncio.create_task(self._follow_account()),
             asyncio.create_task(self._repeat(self._load_filters, FILTERS_EVERY_S)),
             asyncio.create_task(self._repeat(self._sync_clock, CLOCK_EVERY_S)),
         ]
@@ -84,6 +91,10 @@ class Executor:
     async def _follow_decisions(self) -> None:
         async for record in self._feed.records():
             self._ctx.wakeups.notify(record)
+
+    async def _follow_account(self) -> None:
+        async for event in self._account.records():
+            self._ctx.order_news.notify(event)
 
     # --- entries --------------------------------------------------------------------------------
     async def handle(self, deliveries: Sequence[Delivery]) -> None:

@@ -207,6 +207,44 @@ class UniverseMetrics:
         self._failed.labels(where).inc()
 
 
+class UserStreamMetrics:
+    """What came over the exchange's user data stream."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"qtops_user_stream_{name}", text, labels, registry=registry)
+
+        self._events = counter("events", "Events written.", "kind")
+        self._duplicates = counter("duplicates", "Events that had been written before.")
+        self._unreadable = counter("unreadable", "Messages that could not be read.")
+        self._connects = counter("connects", "Connections made.")
+        self._connected = Gauge(
+            "qtops_user_stream_connected", "1 while the stream is connected.", registry=registry
+        )
+        self._last = Gauge(
+            "qtops_user_stream_last_event_timestamp_seconds",
+            "The exchange's time of the newest event, UTC.",
+            registry=registry,
+        )
+
+    def connected(self) -> None:
+        self._connects.inc()
+        self._connected.set(1)
+
+    def disconnected(self) -> None:
+        self._connected.set(0)
+
+    def received(self, kind: str, event_ms: int) -> None:
+        self._events.labels(kind).inc()
+        self._last.set(event_ms / 1000)
+
+    def duplicate(self) -> None:
+        self._duplicates.inc()
+
+    def unreadable(self) -> None:
+        self._unreadable.inc()
+
+
 class ExecutorMetrics:
     """What the executor counts; the original kept these in a Redis hash."""
 
@@ -229,6 +267,12 @@ class ExecutorMetrics:
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
+        self._lookups = Counter(
+            "intent_executor_lookups_total",
+            "Questions for an order's state, by what prompted them: a timer or an event.",
+            ["trigger"],
+            registry=registry,
+        )
         self._in_flight = Gauge("intent_executor_in_flight", "Plans in hand.", registry=registry)
 
     def settled(self, *, executed: bool, error: str, seconds: float) -> None:
@@ -240,6 +284,9 @@ class ExecutorMetrics:
 
     def unknown_outcome(self) -> None:
         self._unknown.inc()
+
+    def lookup(self, *, woken: bool) -> None:
+        self._lookups.labels("event" if woken else "timer").inc()
 
     def in_flight(self, count: int) -> None:
         self._in_flight.set(count)

@@ -11,7 +11,7 @@ from qtops.gates.admission import AdmissionLimits
 from qtops.ports import Clock, PlanStore, Venue
 from qtops.services.failpoints import Failpoint, no_failpoint
 from qtops.services.metrics import ExecutorMetrics
-from qtops.services.wakeups import Wakeups
+from qtops.services.wakeups import OrderNews, Wakeups
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class ExecutorContext:
     sending: asyncio.Semaphore
     filters: dict[str, Filters] = field(default_factory=dict)
     failpoint: Failpoint = no_failpoint
+    order_news: OrderNews = field(default_factory=OrderNews)
     settling: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )

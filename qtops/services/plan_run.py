@@ -1,6 +1,5 @@
 """One plan from entry to result: carries out what `qtops.gates.execution` commands."""
 
-import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
@@ -72,13 +71,13 @@ class PlanRun:
     async def run(self) -> None:
         """Drive the plan to its one result. Raises LostClaimError when it is not ours to finish."""
         self._ctx.failpoint(Step.RECEIVED)
-        while True:
-            try:
-                return await self._drive()
-            except RestartedError:
-                # Each step that could lead to a send, or deny one, holds only under the server life
-                # in which the plan was looked at. So it is looked at anew, with suspicion.
-                self._log.warning("redis.restarted", order_id=self.order_id)
+        with self._ctx.order_news.following(self.order_id):
+            while True:
+                try:
+                    return await self._drive()
+                except RestartedError:
+                    # What was seen holds under that server life only: look anew, with suspicion.
+                    self._log.warning("redis.restarted", order_id=self.order_id)
 
     async def _drive(self) -> None:
         read = await self._ctx.store.claim(self.plan.plan_id)
@@ -136,8 +135,8 @@ class PlanRun:
                 event = await self._mark()
             case ex.Send():
                 event = await self._send()
-            case ex.Lookup(after_ms=after_ms):
-                event = await self._lookup(after_ms)
+            case ex.Lookup() as lookup:
+                event = await self._lookup(lookup)
             case ex.Settle(order=order, error=error):
                 await self._settle(order, error)
             case ex.Acknowledge():
@@ -259,8 +258,9 @@ class PlanRun:
             self._ctx.metrics.unknown_outcome()
             await self._ctx.store.mark_unknown(self.plan, self._ctx.clock.now_ms())
 
-    async def _lookup(self, after_ms: int) -> ex.Event:
-        await asyncio.sleep(after_ms / 1000)
+    async def _lookup(self, lookup: ex.Lookup) -> ex.Event:
+        woken = await self._ctx.order_news.pause(self.order_id, lookup)
+        self._ctx.metrics.lookup(woken=woken)
         try:
             order = await self._ctx.venue.find_order(self.plan.symbol, self.order_id)
         except VenueError as error:

@@ -16,6 +16,7 @@ from qtops.services.tasks import cancel_and_wait
 
 SYNC_EVERY_S = 60.0
 RETRY_EVERY_S = 1.0
+EARLY_GAP_S = 0.5
 
 Ask = Callable[[], Coroutine[Any, Any, None]]
 
@@ -24,13 +25,15 @@ Ask = Callable[[], Coroutine[Any, Any, None]]
 class Reading:
     """Something to ask for and publish, every so often. An error of it is logged and counted.
 
-    What the start does not wait for (`awaited` false) is tried once, and again at its pace.
+    What the start does not wait for (`awaited` false) is tried once, and again at its pace. Setting
+    `early` brings the next one forward, twice a second at most.
     """
 
     what: str
     ask: Ask
     every_s: float
     awaited: bool = True
+    early: asyncio.Event | None = None
 
 
 class Poller:
@@ -73,7 +76,9 @@ class Poller:
         due_ms = self._clock.monotonic_ms()
         while True:
             due_ms += reading.every_s * 1000
-            await asyncio.sleep(max(0.0, due_ms - self._clock.monotonic_ms()) / 1000)
+            pause_s = max(0.0, due_ms - self._clock.monotonic_ms()) / 1000
+            if await _called(reading.early, pause_s):
+                due_ms = self._clock.monotonic_ms()
             await self._once(reading)
 
     async def _once(self, reading: Reading) -> bool:
@@ -101,6 +106,21 @@ class Poller:
                 "errors": str(self._errors),
             }
         )
+
+
+async def _called(early: asyncio.Event | None, pause_s: float) -> bool:
+    """Wait out the pause; true when something happened that cut it short."""
+    if early is None:
+        await asyncio.sleep(pause_s)
+        return False
+    gap_s = min(pause_s, EARLY_GAP_S)
+    await asyncio.sleep(gap_s)
+    try:
+        await asyncio.wait_for(early.wait(), pause_s - gap_s)
+    except TimeoutError:
+        return False
+    early.clear()
+    return True
 
 
 async def _synced(venue: Venue) -> None:

@@ -5,16 +5,20 @@ of symbols. Every fact is stamped with the time before it was asked for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from qtops.contracts.account_event import EventKind
 from qtops.contracts.facts import Portfolio, Position
 from qtops.contracts.portfolio_state import PortfolioState
 from qtops.contracts.values import ZERO
-from qtops.ports import SnapshotStore, Venue
+from qtops.errors import RedisError
+from qtops.ports import AccountFeed, SnapshotStore, Venue
 from qtops.services.metrics import AccountMetrics
 from qtops.services.polling import Poller, Reading
+from qtops.services.tasks import cancel_and_wait
 
 # Equity that could not be read again for so many intervals is no longer shown.
 _EQUITY_LIFE = 3
@@ -50,16 +54,30 @@ class SnapshotPublisher:
         self._equity: tuple[Decimal, int] | None = None
         self._told: dict[str, Decimal] = {}
         self._told_at_ms = 0
+        self._feed: AccountFeed | None = None
+
+    def follow(self, feed: AccountFeed) -> None:
+        """Let the exchange's news bring the next reading of positions forward."""
+        self._feed = feed
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Publish until `stop`. Ready means that positions and rules were published once."""
-        plan = self._plan
+        plan, news = self._plan, asyncio.Event()
         readings = (
             Reading("equity", self._read_equity, plan.equity_s, awaited=False),
-            Reading("positions", self._positions, plan.positions_s),
+            Reading("positions", self._positions, plan.positions_s, early=news),
             Reading("filters", self._filters, plan.filters_s),
         )
-        await self._poller.run(readings, stop, ready)
+        if self._feed is None:
+            await self._poller.run(readings, stop, ready)
+            return
+        with contextlib.suppress(RedisError):  # at worst the first news is not heard
+            await self._feed.start()
+        hearing = asyncio.create_task(_hear(self._feed, news))
+        try:
+            await self._poller.run(readings, stop, ready)
+        finally:
+            await cancel_and_wait([hearing])
 
     async def _read_equity(self) -> None:
         asked_ms = await self._store.now_ms()
@@ -99,3 +117,10 @@ class SnapshotPublisher:
         asked_ms = await self._store.now_ms()
         rules = await self._venue.filters()
         await self._store.filters(rules, asked_ms)
+
+
+async def _hear(feed: AccountFeed, news: asyncio.Event) -> None:
+    """What changes the account, and a gap in what was heard, is worth another reading."""
+    async for event in feed.records():
+        if event.kind is not EventKind.ORDER:
+            news.set()

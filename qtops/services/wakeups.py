@@ -1,11 +1,13 @@
-"""Who waits for which plan's permits. The decision feed wakes them; nobody polls."""
+"""Who waits for which plan's permits, or for news of which order. Feeds wake them."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from qtops.contracts.account_event import AccountEvent, EventKind
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.vocabulary import GateName
+from qtops.gates.execution import Lookup
 
 
 class Wakeups:
@@ -66,4 +68,46 @@ class _Waiter:
         self.event.clear()
         self._denied = False
         self._answered.clear()
+        return True
+
+
+class OrderNews:
+    """Whose next lookup an event brings forward. The event itself proves nothing."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, asyncio.Event] = {}
+
+    @contextmanager
+    def following(self, client_order_id: str) -> Iterator[None]:
+        """Register before the order is sent: its news may overtake the answer."""
+        self._events[client_order_id] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._events[client_order_id]
+
+    def notify(self, event: AccountEvent) -> None:
+        """Wake the order's run; after a gap in the stream, every run, for its news may be lost.
+
+        Not for an acceptance: what a MARKET order does next follows at once.
+        """
+        if event.kind is EventKind.CONNECTED:
+            for waiting in self._events.values():
+                waiting.set()
+        elif event.order is not None and event.order.execution != "NEW":
+            waiter = self._events.get(event.order.client_order_id)
+            if waiter is not None:
+                waiter.set()
+
+    async def pause(self, client_order_id: str, lookup: Lookup) -> bool:
+        """Sleep; true when news cut it short, which the lookup must allow. Past news count."""
+        if not lookup.early:
+            await asyncio.sleep(lookup.after_ms / 1000)
+            return False
+        waiter = self._events[client_order_id]
+        try:
+            await asyncio.wait_for(waiter.wait(), lookup.after_ms / 1000)
+        except TimeoutError:
+            return False
+        waiter.clear()
         return True

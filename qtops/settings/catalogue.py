@@ -20,6 +20,7 @@ REDIS_SCHEMES: Final = (
     "rediss+cluster",
 )
 HTTP_SCHEMES: Final = ("https", "http")
+STREAM_SCHEMES: Final = ("wss", "ws")
 ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
@@ -35,6 +36,7 @@ SNAPSHOTS: Final = ("snapshots",)
 MARKET: Final = ("market state",)
 UNIVERSE: Final = ("universe",)
 RECONCILE: Final = ("reconcile",)
+USER_STREAM: Final = ("user stream",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -68,6 +70,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("REDIS_PASSWORD", Kind.SECRET, "", "Redis password, when there is no QTOPS_REDIS_URL.", ALL),
     Setting("QTOPS_NAMESPACE", Kind.TEXT, "quantum", "First part of every Redis name; one each for several accounts.", ALL),
     Setting("QTOPS_EXCHANGE_URL", Kind.URL, "", "Futures REST API; empty follows BINANCE_USE_TESTNET.", EXCHANGE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_EXCHANGE_STREAM_URL", Kind.URL, "", "WebSocket host of the user data stream; empty follows the REST API.", USER_STREAM, choices=STREAM_SCHEMES),
     Setting("BINANCE_USE_TESTNET", Kind.BOOLEAN, "true", "Play money (yes) or mainnet (no).", EXCHANGE),
     Setting("BINANCE_TESTNET_API_KEY", Kind.SECRET, "", "Testnet API key.", EXCHANGE, aliases=("BINANCE_TESTNET_KEY",)),
     Setting("BINANCE_TESTNET_API_SECRET", Kind.SECRET, "", "Testnet API secret.", EXCHANGE, aliases=("BINANCE_TESTNET_SECRET",)),
@@ -190,6 +193,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("HARVEST", "8053", HARVEST),
     _port("HEAT_CALIBRATION", "8056", HEAT),
     _port("UNIVERSE", "8057", UNIVERSE),
+    _port("USER_STREAM", "8058", USER_STREAM),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),

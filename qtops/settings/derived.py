@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from qtops.contracts.environment import Environment, environment_of
 from qtops.settings.model import DEFAULT_ORIGIN, Entry, Secret
 
 TESTNET_URL: Final = "https://demo-fapi.binance.com"
 MAINNET_URL: Final = "https://fapi.binance.com"
+TESTNET_STREAM_URL: Final = "wss://fstream.binancefuture.com"
+MAINNET_STREAM_URL: Final = "wss://fstream.binance.com"
 _REDIS_PARTS: Final = ("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD")
 
 
@@ -15,9 +18,12 @@ def derived_entries(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """The entries that replace the given ones."""
     redis = entries["QTOPS_REDIS_URL"]
     exchange = entries["QTOPS_EXCHANGE_URL"]
+    exchange = _exchange(entries) if exchange.is_default else exchange
+    stream = entries["QTOPS_EXCHANGE_STREAM_URL"]
     return {
         "QTOPS_REDIS_URL": _redis(entries) if redis.is_default else redis,
-        "QTOPS_EXCHANGE_URL": _exchange(entries) if exchange.is_default else exchange,
+        "QTOPS_EXCHANGE_URL": exchange,
+        "QTOPS_EXCHANGE_STREAM_URL": _stream(stream, exchange) if stream.is_default else stream,
     }
 
 
@@ -40,3 +46,17 @@ def _exchange(entries: Mapping[str, Entry]) -> Entry:
     url = TESTNET_URL if testnet.value else MAINNET_URL
     origin = DEFAULT_ORIGIN if testnet.is_default else f"BINANCE_USE_TESTNET, {testnet.origin}"
     return Entry(entries["QTOPS_EXCHANGE_URL"].setting, url, origin)
+
+
+def _stream(stream: Entry, exchange: Entry) -> Entry:
+    """The venue's host for streams; elsewhere the REST API's own host and port."""
+    parts = urlsplit(str(exchange.value))
+    match environment_of(str(exchange.value)):
+        case Environment.MAINNET:
+            url = MAINNET_STREAM_URL
+        case Environment.TESTNET:
+            url = TESTNET_STREAM_URL
+        case _:
+            url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
+    origin = DEFAULT_ORIGIN if exchange.is_default else f"QTOPS_EXCHANGE_URL, {exchange.origin}"
+    return Entry(stream.setting, url, origin)

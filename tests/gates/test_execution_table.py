@@ -103,9 +103,9 @@ def test_a_refusal_before_the_send_settles_with_its_reason(before):
 
 def test_an_order_that_still_works_is_looked_up_until_it_is_final():
     state, command = run(*SENT, Answered(NEW))
-    assert command == Lookup(LOOKUP_BACKOFF_MS[0])
+    assert command == Lookup(LOOKUP_BACKOFF_MS[0], early=True)
     state, command = step(state, Answered(order("PARTIALLY_FILLED")))
-    assert command == Lookup(LOOKUP_BACKOFF_MS[1])
+    assert command == Lookup(LOOKUP_BACKOFF_MS[1], early=True)
     assert step(state, Answered(FILLED))[1] == Settle(FILLED)
 
 
@@ -136,8 +136,8 @@ def test_found_after_an_unknown_outcome_settles_with_what_the_exchange_says():
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "expired"])
 def test_not_found_before_the_fence_waits_at_most_until_the_fence(fresh):
     state, command = run(*SENT, UNKNOWN, NotFound(FENCE - 150, fresh=fresh))
-    assert command == Lookup(100)
-    assert step(state, NotFound(FENCE - 50, fresh=fresh))[1] == Lookup(50)
+    assert command == Lookup(100, early=True)
+    assert step(state, NotFound(FENCE - 50, fresh=fresh))[1] == Lookup(50, early=True)
 
 
 def test_not_found_at_the_fence_is_looked_up_again_a_moment_later():
@@ -154,7 +154,7 @@ def test_the_second_send_has_its_own_fence():
     again = (Prepared(), Marked(DEADLINE + 20_000), UNKNOWN)
     late = NotFound(FENCE + 19_999, fresh=True)
     state, command = run(*SENT, UNKNOWN, ABSENT, ABSENT, *again, late)
-    assert command == Lookup(1)
+    assert command == Lookup(1, early=True)
     assert not state.absent_after_fence
 
 
@@ -252,14 +252,29 @@ def test_after_a_redis_restart_a_claimed_plan_may_have_been_sent():
 def test_a_sending_plan_may_have_been_sent_until_its_own_fence():
     begin = start(claim(ClaimState.SENDING), suspicious=True)
     assert begin[1] == Lookup()
-    assert run(NotFound(FENCE - 1, fresh=True), begin=begin)[1] == Lookup(1)
+    assert run(NotFound(FENCE - 1, fresh=True), begin=begin)[1] == Lookup(1, early=True)
     assert run(ABSENT, ABSENT, begin=begin)[1] == Prepare()
 
 
 def test_after_a_redis_restart_the_later_of_two_fences_counts():
     for own, other in ((DEADLINE, FENCE + 5), (DEADLINE + 5, 1)):
         begin = start(claim(ClaimState.SENDING, own), suspicious=True, fence_ms=other)
-        assert run(NotFound(FENCE + 4, fresh=True), begin=begin)[1] == Lookup(1)
+        assert run(NotFound(FENCE + 4, fresh=True), begin=begin)[1] == Lookup(1, early=True)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (UNKNOWN, ABSENT),
+        (UNKNOWN, ABSENT, LookupFailed("x")),
+        (SendFailed(OutcomeClass.RETRY, "-1003", wait_ms=1_234),),
+    ],
+    ids=["second-look", "failed-second-look", "asked-to-wait"],
+)
+def test_a_wait_that_is_part_of_the_proof_is_never_cut_short_by_news(events):
+    command = run(*SENT, *events)[1]
+    assert command.after_ms > 0
+    assert not command.early
 
 
 # --- what does not fit ----------------------------------------------------------------------------

@@ -17,7 +17,12 @@ from tests.gates.harvest_world import CALIBRATED, PROPOSAL, proposal
 from tests.services.conftest import EVERYTHING, SYMBOLS, System, running_system
 
 CHAIN = (Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER)
-FAST = {"HARVEST_POLL_SECONDS": "0.05", "SNAPSHOT_POSITIONS_SECONDS": "0.05"}
+FAST = {
+    "HARVEST_POLL_SECONDS": "0.05",
+    "SNAPSHOT_POSITIONS_SECONDS": "0.05",
+    # The walk of the sandbox's prices is not what these are about.
+    "HARVEST_KILL_THRESHOLD": "1",
+}
 TRADING = {
     "APPLY_MODE": "testnet",
     "APPLY_ALLOWLIST": SYMBOLS,

@@ -18,6 +18,7 @@ from qtops.services.metrics import (
     GateMetrics,
     LoopMetrics,
     PollMetrics,
+    UserStreamMetrics,
 )
 from qtops.services.risk_metrics import BudgetMetrics, ClusterMetrics
 
@@ -37,6 +38,7 @@ def exported() -> set[str]:
         ApplyMetrics,
         ClusterMetrics,
         BudgetMetrics,
+        UserStreamMetrics,
     ):
         registry = CollectorRegistry()
         fill(registry)

@@ -29,6 +29,7 @@ T = TypeVar("T")
 PositionMode = Literal["one_way", "hedge"]
 
 _ORDER: Final = "/fapi/v1/order"
+_LISTEN_KEY: Final = "/fapi/v1/listenKey"
 _NO_SUCH_ORDER: Final = -2013
 _CLOCK_SAMPLES: Final = 3
 _KLINE_WEIGHTS: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
@@ -188,6 +189,15 @@ class BinanceVenue:
             "GET", "/fapi/v1/userTrades", params, Cost(5), Priority.ESSENTIAL, signed=True
         )
         return await self._read(request, decode.trades)
+
+    async def open_listen_key(self) -> str:
+        """The key of the user data stream, valid for an hour from now. Never log it."""
+        request = Request("POST", _LISTEN_KEY, keyed=True)
+        return await self._transport.send(request, decode.listen_key)
+
+    async def extend_listen_key(self) -> None:
+        """For another hour; -1125 when there is no key any more."""
+        await self._transport.send(Request("PUT", _LISTEN_KEY, keyed=True), lambda _: None)
 
     async def aclose(self) -> None:
         await self._transport.aclose()

@@ -77,6 +77,11 @@ def balance(account: Any) -> VenueBalance:
     )
 
 
+def listen_key(body: Any) -> str:
+    """The key of the user data stream."""
+    return _text(_object(body, "listenKey"), "listenKey")
+
+
 def mark_prices(rows: Any) -> dict[str, Decimal]:
     """Mark price by symbol; symbols without a positive price are left out."""
     items = [_object(row, "premiumIndex") for row in _array(rows, "premiumIndex")]

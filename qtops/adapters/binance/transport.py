@@ -67,7 +67,10 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `is_order`: it may change something, so a lost answer leaves it unknown."""
+    """One call. `is_order`: it may change something, so a lost answer leaves it unknown.
+
+    `keyed` carries the API key without a signature; `signed` implies it.
+    """
 
     method: str
     path: str
@@ -75,6 +78,7 @@ class Request:
     cost: Cost = field(default_factory=Cost)
     priority: Priority = Priority.BACKGROUND
     signed: bool = False
+    keyed: bool = False
     is_order: bool = False
 
     @property
@@ -154,8 +158,9 @@ class Transport:
     def _build(self, request: Request) -> httpx.Request:
         """GET carries parameters in the query, POST in the body: the bytes that were signed."""
         headers: dict[str, str] = {}
-        if request.signed:
+        if request.signed or request.keyed:
             headers["X-MBX-APIKEY"] = self._settings.api_key
+        if request.signed:
             payload = signed(request.params, self._settings.api_secret)
         else:
             payload = encode(request.params)

@@ -72,6 +72,15 @@ class Stream(Enum):
         50_000,
         "every decision of every gate; wakes the executor",
     )
+    EXCHANGE_EVENTS = StreamSpec(
+        "exchange.events",
+        "AccountEvent",
+        (Service.USER_STREAM,),
+        (),
+        (Service.EXECUTOR, Service.SNAPSHOTS, Service.RECONCILE, Service.ANALYTICS, Service.AUDITS),
+        50_000,
+        "the exchange's news about orders and the account; they wake readers, and prove nothing",
+    )
     HARVEST_PROPOSAL = StreamSpec(
         "harvest.proposal",
         "HarvestProposal",

@@ -17,6 +17,7 @@ from qtops.sandbox.exchange.scenario import ExchangeScenario
 _GRACE_S = 2
 _KEEP_ALIVE_S = 75  # as load balancers in front of exchanges have it
 _BACKLOG = 128
+_PING_EVERY_S, _PONG_WITHIN_S = 180, 600  # of WebSockets, as the venue has it
 
 
 async def serve(
@@ -48,7 +49,9 @@ async def serve(
             config = uvicorn.Config(
                 build_app(venue, connections),
                 http=connections.protocol(),
-                ws="none",
+                ws="websockets-sansio",
+                ws_ping_interval=_PING_EVERY_S,
+                ws_ping_timeout=_PONG_WITHIN_S,
                 lifespan="off",
                 access_log=False,
                 log_config=None,

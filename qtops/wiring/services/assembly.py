@@ -18,6 +18,8 @@ from qtops.wiring import open_link
 
 if TYPE_CHECKING:
     from qtops.adapters.binance.client import BinanceVenue
+    from qtops.adapters.stream_feed import RedisFeed
+    from qtops.contracts.account_event import AccountEvent
     from qtops.services.loop import Handler, Pulse
 
 
@@ -82,6 +84,13 @@ class Assembly:
 
         consumer = f"{self.service.value}@{socket.gethostname()}"
         return RedisInbox(self.link, self.connect("blocking"), stream, self.service, consumer)
+
+    def account_feed(self) -> "RedisFeed[AccountEvent]":
+        """The exchange's news as they come, for a service that they wake."""
+        from qtops.adapters.stream_feed import RedisFeed
+        from qtops.contracts.account_event import AccountEvent
+
+        return RedisFeed(self.connect("blocking"), Stream.EXCHANGE_EVENTS, AccountEvent.from_fields)
 
     def loop(self, handler: "Handler", inboxes: Sequence[Any]) -> Any:
         from qtops.services.loop import ServiceLoop

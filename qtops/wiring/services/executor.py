@@ -6,7 +6,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Final
 
-from qtops.contracts.registry import Service
+from qtops.contracts.registry import Service, Stream
 from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_venue
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def _build_executor(service: Service, settings: Settings) -> Running:
-    from qtops.adapters.decision_feed import RedisDecisionFeed
     from qtops.adapters.plan_store import RedisPlanStore
+    from qtops.adapters.stream_feed import RedisFeed
+    from qtops.contracts.decision import DecisionRecord
     from qtops.gates.admission import AdmissionLimits
     from qtops.services.executor import Executor, ExecutorService
     from qtops.services.metrics import ExecutorMetrics
@@ -54,7 +55,10 @@ def _build_executor(service: Service, settings: Settings) -> Running:
         failpoint=_failpoint(settings, venue),
     )
     inboxes = assembly.inboxes()
-    executor = Executor(context, inboxes, RedisDecisionFeed(assembly.connect("blocking")))
+    decisions = RedisFeed(
+        assembly.connect("blocking"), Stream.GATE_DECISION, DecisionRecord.from_fields
+    )
+    executor = Executor(context, inboxes, decisions, assembly.account_feed())
     assembly.serve_metrics()
     runnable = ExecutorService(executor, assembly.loop(executor, inboxes))
     return Running(service, runnable, assembly.links, venue)

@@ -28,6 +28,7 @@ def _build_snapshots(service: Service, settings: Settings) -> Running:
     store = RedisSnapshotStore(assembly.link, venue.environment())
     metrics = AccountMetrics(assembly.registry)
     publisher = SnapshotPublisher(venue, store, _poller(assembly, venue), plan, metrics)
+    publisher.follow(assembly.account_feed())
     assembly.serve_metrics()
     return Running(service, publisher, assembly.links, venue)
 
@@ -87,8 +88,29 @@ def _build_universe(service: Service, settings: Settings) -> Running:
     return Running(service, runnable, assembly.links, venue)
 
 
+def _build_user_stream(service: Service, settings: Settings) -> Running:
+    from qtops.adapters.binance.user_stream import BinanceUserStream
+    from qtops.adapters.event_log import RedisEventLog
+    from qtops.services.metrics import UserStreamMetrics
+    from qtops.services.user_stream import UserStreamService
+
+    assembly = Assembly(service, settings)
+    venue = open_venue(settings, assembly.link)
+    url = settings.text("QTOPS_EXCHANGE_STREAM_URL")
+    runnable = UserStreamService(
+        BinanceUserStream(venue, url, assembly.clock),
+        RedisEventLog(assembly.link),
+        assembly.pulse(),
+        assembly.clock,
+        UserStreamMetrics(assembly.registry),
+    )
+    assembly.serve_metrics()
+    return Running(service, runnable, assembly.links, venue)
+
+
 BUILDERS: Final[dict[Service, Builder]] = {
     Service.SNAPSHOTS: _build_snapshots,
     Service.MARKET_STATE: _build_market_state,
     Service.UNIVERSE: _build_universe,
+    Service.USER_STREAM: _build_user_stream,
 }

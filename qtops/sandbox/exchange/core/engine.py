@@ -15,6 +15,7 @@ from qtops.sandbox.exchange.core.instruments import Instrument
 from qtops.sandbox.exchange.core.intake import NewOrder
 from qtops.sandbox.exchange.core.margin import Margin
 from qtops.sandbox.exchange.core.market import on_tick
+from qtops.sandbox.exchange.core.news import ACCEPTED, TRADED, AccountNews, OrderNews
 from qtops.sandbox.exchange.core.orders import (
     BUY,
     CANCELED,
@@ -27,7 +28,7 @@ from qtops.sandbox.exchange.core.orders import (
     Trade,
     sign_of,
 )
-from qtops.sandbox.exchange.core.positions import money
+from qtops.sandbox.exchange.core.positions import Position, money
 from qtops.sandbox.exchange.core.settings import Settings
 from qtops.sandbox.exchange.core.state import MarkChange, State, Transfer
 
@@ -135,6 +136,7 @@ class Engine:
         position.amount, position.update_ms = amount, now_ms
         position.entry = entry if amount else ZERO
         self.state.touch(position)
+        self._tell_account("ADJUSTMENT", now_ms, position=position)
         self._drop_needless(symbol, now_ms)
 
     def set_available(self, available: Decimal, now_ms: int) -> None:
@@ -146,6 +148,8 @@ class Engine:
         account.update_ms = now_ms
         self.state.transfers.append(transfer)
         self.state.touch(account, transfer)
+        reason = "DEPOSIT" if amount > ZERO else "WITHDRAW"
+        self._tell_account(reason, now_ms, change=amount)
 
     def market_price(self, symbol: str) -> Decimal:
         """Where a MARKET order fills: the mark on the nearest tick, at least one tick."""
@@ -185,6 +189,7 @@ class Engine:
         )
         self.state.orders.add(order)
         self.state.touch(order)
+        self.state.news.append(OrderNews(replace(order), ACCEPTED, now_ms))
         return order
 
     def _fillable(self, order: Order) -> Decimal:
@@ -231,6 +236,8 @@ class Engine:
         order.status = PARTIALLY_FILLED if order.remaining else FILLED
         self.state.orders.settle(order)
         self.state.touch(order, trade, position, account)
+        self._tell_account("ORDER", now_ms, position=position)
+        self.state.news.append(OrderNews(replace(order), TRADED, now_ms, trade))
 
     def _drop_needless(self, symbol: str, now_ms: int) -> None:
         """Resting reduce-only orders end when there is nothing left for them to reduce."""
@@ -242,6 +249,14 @@ class Engine:
         order.close(status, now_ms)
         self.state.orders.settle(order)
         self.state.touch(order)
+        self.state.news.append(OrderNews(replace(order), status, now_ms))
+
+    def _tell_account(
+        self, reason: str, now_ms: int, *, position: Position | None = None, change: Decimal = ZERO
+    ) -> None:
+        held = None if position is None else replace(position)
+        wallet = self.state.account.wallet
+        self.state.news.append(AccountNews(reason, wallet, change, now_ms, held))
 
 
 def _priority(order: Order) -> tuple[Decimal, int]:

@@ -15,7 +15,10 @@ def money(value: Decimal) -> Decimal:
 
 @dataclass(slots=True)
 class Position:
-    """A signed amount at an average entry. `isolated_wallet` is money set aside for it."""
+    """A signed amount at an average entry. `isolated_wallet` is money set aside for it.
+
+    `earned` is all profit that fills have ever realised here, before fees.
+    """
 
     symbol: str
     side: str
@@ -23,6 +26,7 @@ class Position:
     entry: Decimal = ZERO
     isolated_wallet: Decimal = ZERO
     update_ms: int = 0
+    earned: Decimal = ZERO
 
     def unrealized(self, mark: Decimal) -> Decimal:
         return money((mark - self.entry) * self.amount)
@@ -51,6 +55,7 @@ class Position:
         elif (after > 0) != (before > 0):
             self.entry = price
         self.amount = after
+        self.earned += realized
         return realized
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from qtops.sandbox.exchange.core.news import News
 from qtops.sandbox.exchange.core.orders import BOTH, LONG, SHORT, Order, OrderIndex, Trade
 from qtops.sandbox.exchange.core.positions import Position
 
@@ -55,7 +56,10 @@ Record = Account | SymbolState | MarkChange | Transfer | Order | Trade | Positio
 
 @dataclass(slots=True)
 class State:
-    """The records, indexed. `changed` collects what the journal has yet to write."""
+    """The records, indexed.
+
+    `changed` collects what the journal has yet to write, `news` what the stream has yet to tell.
+    """
 
     account: Account
     symbols: dict[str, SymbolState]
@@ -65,6 +69,7 @@ class State:
     transfers: list[Transfer] = field(default_factory=list)
     marks: dict[str, list[MarkChange]] = field(default_factory=dict)
     changed: dict[int, Record] = field(default_factory=dict)
+    news: list[News] = field(default_factory=list)
 
     def touch(self, *records: Record) -> None:
         """Remember to write these; a record that changes twice is written once."""
@@ -76,6 +81,11 @@ class State:
         records = list(self.changed.values())
         self.changed.clear()
         return records
+
+    def drain_news(self) -> list[News]:
+        """What happened since the last call."""
+        news, self.news = self.news, []
+        return news
 
     def everything(self) -> list[Record]:
         """All records, in an order `restore` accepts."""

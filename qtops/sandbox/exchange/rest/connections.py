@@ -26,6 +26,10 @@ class Connections:
         if transport is not None:
             transport.abort()
 
+    def forget(self, client: Address) -> None:
+        """A connection that became a WebSocket has ended; HTTP's protocol is not told."""
+        self._transports.pop(client, None)
+
     async def hold(self, duration_s: float, disconnected: Callable[[], Any]) -> None:
         """Wait, but no longer than the client or the server does."""
         waits = {

@@ -25,11 +25,12 @@ _NUMBER_KINDS: Final = {
     FaultKind.TIMEOUT_BEFORE: (0, _MAX_DELAY_MS),
     FaultKind.TIMEOUT_AFTER: (0, _MAX_DELAY_MS),
     FaultKind.LATENCY: (0, _MAX_DELAY_MS),
+    FaultKind.STREAM_DELAY: (0, _MAX_DELAY_MS),
     FaultKind.RATE_LIMIT: (0, 86_400),
     FaultKind.BAN: (1, 259_200),
     FaultKind.ERROR: (-9999, -1),
 }
-_NEEDS_VALUE: Final = frozenset({FaultKind.ERROR, FaultKind.LATENCY})
+_NEEDS_VALUE: Final = frozenset({FaultKind.ERROR, FaultKind.LATENCY, FaultKind.STREAM_DELAY})
 
 
 class Wrong(Exception):  # noqa: N818 -- it is an answer, not a fault of ours

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 ANY = "*"
+STREAM_PATH = "/private/ws/"
 
 
 class FaultKind(StrEnum):
@@ -22,6 +23,11 @@ class FaultKind(StrEnum):
     ERROR = "error"
     LATENCY = "latency_ms"
     PARTIAL_FILL = "partial_fill"
+    STREAM_DROP = "stream_drop"
+    STREAM_DELAY = "stream_delay_ms"
+    STREAM_DUPLICATE = "stream_duplicate"
+    STREAM_REORDER = "stream_reorder"
+    STREAM_DISCONNECT = "stream_disconnect"
 
 
 # After these the request has taken effect.
@@ -30,7 +36,9 @@ EXECUTING = frozenset(
 )
 _LATENCY = frozenset({FaultKind.LATENCY})
 _PARTIAL = frozenset({FaultKind.PARTIAL_FILL})
-_FAILURES = frozenset(FaultKind) - _LATENCY - _PARTIAL
+# These hit events of the user data stream; the path is `/private/ws/` and the event's name.
+STREAM = frozenset(kind for kind in FaultKind if kind.startswith("stream_"))
+_FAILURES = frozenset(FaultKind) - _LATENCY - _PARTIAL - STREAM
 
 
 @dataclass(slots=True)
@@ -44,8 +52,8 @@ class Fault:
     value: Decimal | None
 
     def matches(self, method: str, path: str) -> bool:
-        """The exact path, or a prefix that ends in `*`; the method exactly, or `*`."""
-        if self.method not in {ANY, method}:
+        """The exact path, or a prefix that ends in `*`; the method exactly, or `*` on a side."""
+        if method != ANY and self.method not in {ANY, method}:
             return False
         if self.path.endswith(ANY):
             return path.startswith(self.path[:-1])
@@ -96,6 +104,10 @@ class Faults:
             fill_share=share,
             failure=self._take(method, path, _FAILURES),
         )
+
+    def draw_event(self, event: str) -> Fault | None:
+        """The oldest rule that matches an event of the user data stream."""
+        return self._take(ANY, f"{STREAM_PATH}{event}", STREAM)
 
     def _take(self, method: str, path: str, kinds: frozenset[FaultKind]) -> Fault | None:
         for fault in self.rules:

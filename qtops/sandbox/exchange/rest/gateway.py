@@ -10,7 +10,13 @@ from starlette.responses import JSONResponse, Response
 
 from qtops.sandbox.exchange.core.errors import BinanceError, refuse
 from qtops.sandbox.exchange.core.params import Params, merge
-from qtops.sandbox.exchange.rest import account_api, market_api, order_api, settings_api
+from qtops.sandbox.exchange.rest import (
+    account_api,
+    listen_key_api,
+    market_api,
+    order_api,
+    settings_api,
+)
 from qtops.sandbox.exchange.rest.connections import Connections
 from qtops.sandbox.exchange.rest.endpoint import Call, Endpoint, Security, Table
 from qtops.sandbox.exchange.rest.faults import Fault, FaultKind, Verdict
@@ -21,6 +27,7 @@ ENDPOINTS: Final[Table] = {
     **order_api.ENDPOINTS,
     **account_api.ENDPOINTS,
     **settings_api.ENDPOINTS,
+    **listen_key_api.ENDPOINTS,
 }
 HOLD_MS: Final = 30_000
 BAN_S: Final = 120

@@ -15,6 +15,7 @@ from qtops.sandbox.exchange.rest.clock import host_ms
 from qtops.sandbox.exchange.rest.faults import Faults
 from qtops.sandbox.exchange.rest.journal import Journal
 from qtops.sandbox.exchange.rest.limits import Limits
+from qtops.sandbox.exchange.rest.user_streams import UserStreams
 from qtops.sandbox.exchange.scenario import ExchangeScenario
 
 
@@ -70,16 +71,18 @@ class Venue:
         self.state = self._start(self._journal)
         self.engine = Engine(self.state, dict(LISTED))
         self.market = Market(self.state, self.engine.instruments)
+        self.streams = UserStreams(self.engine, self.faults)
 
     def now_ms(self) -> int:
         """The exchange's own time."""
         return self._host_clock() + self.state.account.clock_offset_ms
 
     def commit(self) -> None:
-        """Write what has changed; returns when the disk has it."""
+        """Write what has changed; tell it to the streams when the disk has it."""
         changed = self.state.drain()
         if self._journal is not None:
             self._journal.append(changed)
+        self.streams.publish(self.state.drain_news(), self.now_ms())
 
     def close(self) -> None:
         if self._journal is not None:
