@@ -100,10 +100,10 @@ class _Batch:
             )
         if FactName.PORTFOLIO in wanted:
             whole = self._queue("HGETALL", self._names.key(Key.PORTFOLIO))
-            slots["portfolio"] = lambda r, _: _hash(r[whole], snapshot.decode_portfolio)
+            slots["portfolio"] = lambda r, _: decode_hash(r[whole], snapshot.decode_portfolio)
         if FactName.VOLATILITY in wanted:
             sigma = self._queue("HGETALL", self._names.key(Key.VOLATILITY))
-            slots["volatility"] = lambda r, _: _hash(r[sigma], snapshot.decode_volatility)
+            slots["volatility"] = lambda r, _: decode_hash(r[sigma], snapshot.decode_volatility)
         return slots
 
     def queue_symbol(self, symbol: str, wanted: frozenset[FactName]) -> dict[str, Decoder]:
@@ -124,11 +124,13 @@ class _Batch:
 
 def _symbol_decoder(fact: FactName, at: int) -> Decoder:
     if fact is FactName.POSITION:
-        return lambda r, _: _hash(r[at], snapshot.decode_position)
+        return lambda r, _: decode_hash(r[at], snapshot.decode_position)
     if fact is FactName.MARK:
-        return lambda r, _: _hash(r[at], snapshot.decode_mark)
+        return lambda r, _: decode_hash(r[at], snapshot.decode_mark)
     if fact is FactName.BOOK:
-        return lambda r, now: _hash(r[at], lambda raw: Known(snapshot.decode_book(raw)[0], now))
+        return lambda r, now: decode_hash(
+            r[at], lambda raw: Known(snapshot.decode_book(raw)[0], now)
+        )
     if fact is FactName.RECONCILE_HOLD:
         return lambda r, now: _optional(r[at], now, str, "")
     return lambda r, now: _optional(r[at], now, parse_instant_ms, None)
@@ -139,7 +141,8 @@ def _server_us(reply: Reply) -> int:
     return int(seconds) * 1_000_000 + int(micros)
 
 
-def _hash(reply: Reply, decode: Callable[[Mapping[str, str]], Known[T]]) -> Fact[T]:
+def decode_hash(reply: Reply, decode: Callable[[Mapping[str, str]], Known[T]]) -> Fact[T]:
+    """A hash as a fact; what is no hash, or cannot be read, is `Missing`."""
     if isinstance(reply, Exception):
         return Missing(f"unreadable: {reply}")
     if not reply:

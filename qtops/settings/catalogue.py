@@ -30,6 +30,7 @@ PORTFOLIO: Final = ("portfolio gate",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
+EXIT_MONITOR: Final = ("exit monitor",)
 SANDBOX: Final = ("sandbox exchange",)
 ROLLBACK: Final = ("rollback",)
 
@@ -100,7 +101,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("INTENT_EXECUTOR_SOURCE_ALLOWLIST", Kind.NAMES, "intent_bridge", "Sources whose plans it carries out.", EXECUTOR),
     Setting("INTENT_EXECUTOR_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it trades; empty trades none.", EXECUTOR),
     _positive("INTENT_EXECUTOR_PERMIT_WAIT_SECONDS", Kind.SECONDS, "8", "How long it waits for a plan's permits.", EXECUTOR),
-    _positive("INTENT_EXECUTOR_PLAN_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a plan is too old.", EXECUTOR),
+    _positive("INTENT_EXECUTOR_PLAN_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a plan is too old.", (*EXECUTOR, *EXIT_MONITOR)),
     _positive("INTENT_EXECUTOR_MAX_CONCURRENCY", Kind.INTEGER, "16", "Plans it works on at once.", EXECUTOR),
     Setting("INTENT_EXECUTOR_MIN_NOTIONAL_USDT", Kind.DECIMAL, "0", "Least notional of an opening order; 0 leaves it to the exchange.", EXECUTOR),
     Setting("QTOPS_FAILPOINT", Kind.TEXT, "", "Sandbox only: the step at which the executor kills itself.", EXECUTOR),
@@ -109,6 +110,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", SNAPSHOTS),
     _positive("SNAPSHOT_VOLATILITY_SECONDS", Kind.SECONDS, "300", "Pause between readings of the volatility.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
+    # exit monitor
+    Setting("EXIT_MODE", Kind.CHOICE, "shadow", "shadow records the exits it would have published; enforce publishes them.", EXIT_MONITOR, choices=("shadow", "enforce")),
+    Setting("EXIT_LIVE_ROLLOUT_PCT", Kind.INTEGER, "100", "Per cent of the symbols whose exits it publishes.", EXIT_MONITOR, maximum=Decimal(100)),
+    _positive("EXIT_TP_PCT", Kind.DECIMAL, "2.5", "Take profit, per cent of the entry price.", EXIT_MONITOR),
+    _positive("EXIT_SL_PCT", Kind.DECIMAL, "1.5", "Stop loss, per cent of the entry price.", EXIT_MONITOR),
+    _positive("EXIT_TRAILING_PCT", Kind.DECIMAL, "1.5", "Trailing stop, per cent of the best mark; waits for a profit.", EXIT_MONITOR),
+    _positive("EXIT_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which positions and marks fire no rule.", EXIT_MONITOR),
+    _positive("EXIT_RETRY_SECONDS", Kind.SECONDS, "30", "Pause after an exit that did not execute; doubles each time.", EXIT_MONITOR),
+    _positive("EXIT_MONITOR_SECONDS", Kind.SECONDS, "1", "Pause between looks at the positions.", EXIT_MONITOR),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -117,6 +127,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
+    _port("EXIT_MONITOR", "8007", EXIT_MONITOR),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -152,4 +163,4 @@ ORDERED: Final = (
 SELECTORS: Final = ("QTOPS_PROFILE", "QTOPS_CONFIG")
 
 # Prefixes of the operators' own variables: never a warning, listed by `config show` when unread.
-FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_")
+FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_", "EXIT_")

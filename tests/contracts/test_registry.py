@@ -65,13 +65,14 @@ def test_undecodable_entries_have_exactly_one_undertaker_where_services_consume(
 
 
 def test_every_message_of_a_stream_has_its_parser():
-    from qtops.contracts import dead_letter, decision, intent, plan, result
+    from qtops.contracts import dead_letter, decision, exit_event, intent, plan, result
 
     parsers = {
         "Intent": intent.Intent,
         "Plan": plan.Plan,
         "Result": result.Result,
         "DecisionRecord": decision.DecisionRecord,
+        "ExitEvent": exit_event.ExitEvent,
         "DeadLetter": dead_letter.DeadLetter,
     }
     messages = {stream.value.message for stream in Stream} - {"ControlChange"}

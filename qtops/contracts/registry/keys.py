@@ -109,7 +109,7 @@ class Key(Enum):
         "state:portfolio",
         "hash",
         Service.SNAPSHOTS,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.AUDITS),
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXIT_MONITOR, Service.AUDITS),
         3600,
         "all positions at one moment, and equity",
     )
@@ -117,7 +117,7 @@ class Key(Enum):
         "state:market:{symbol}",
         "hash",
         Service.SNAPSHOTS,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR),
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR, Service.EXIT_MONITOR),
         3600,
         "the exchange's mark price",
     )
@@ -161,6 +161,14 @@ class Key(Enum):
         None,
         "our book: the position as our own fills add up; it must outlive restarts",
     )
+    EXIT_EPISODES = KeySpec(
+        "exit:episodes",
+        "hash symbol → JSON",
+        Service.EXIT_MONITOR,
+        (Service.EXIT_MONITOR, Service.AUDITS),
+        None,
+        "each position from first seen to gone: best mark, exits tried; must outlive restarts",
+    )
     UNIVERSE_ACTIVE = KeySpec(
         "cfg:universe:active",
         "string (JSON)",
@@ -189,7 +197,7 @@ class Key(Enum):
         "kill",
         "string",
         Service.OPERATOR,
-        _ALL_GATES_AND_EXECUTOR,
+        (*_ALL_GATES_AND_EXECUTOR, Service.EXIT_MONITOR),
         None,
         "0 ACTIVE, reduce REDUCING, 1 HALTED; absent is HALTED",
     )
@@ -253,7 +261,7 @@ class Key(Enum):
         "exec:claim:{plan_id}",
         "hash",
         Service.EXECUTOR,
-        (Service.EXECUTOR, Service.AUDITS),
+        (Service.EXECUTOR, Service.EXIT_MONITOR, Service.AUDITS),
         86_400,
         "how far the executor got with a plan",
     )
