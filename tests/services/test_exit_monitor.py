@@ -1,6 +1,12 @@
 """The exit monitor end to end: the price moves, the position goes, the chain is complete."""
 
 import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -44,6 +50,21 @@ async def seen(system):
     return await system.link.client.hgetall(system.names.key(Key.EXIT_EPISODES))
 
 
+@dataclass
+class Answer:
+    code: int
+    said: dict[str, Any]
+
+
+async def qtops(system, *words):
+    """The command as an operator runs it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qtops", *words, env={**os.environ, **system.environ}, stdout=PIPE
+    )
+    out, _ = await process.communicate()
+    return Answer(process.returncode, json.loads(out))
+
+
 async def test_a_falling_price_closes_the_position_and_leaves_the_whole_chain(system):
     await system.start(*EVERYTHING, Service.EXIT_MONITOR, **ON, **ENFORCE)
     await until(lambda: seen(system))
@@ -60,6 +81,14 @@ async def test_a_falling_price_closes_the_position_and_leaves_the_whole_chain(sy
     assert chain[0].details["rule"] == "stop_loss"
     result = await system.result(end.plan_id)
     assert result.order_id == end.order_id == chain[2].order_id
+
+    proof = await qtops(system, "proof", "chain", "--order-id", end.order_id, "--json")
+    assert (proof.code, proof.said["status"], proof.said["exchange"]) == (0, "complete", "asked")
+    assert [c["plan_id"] for c in proof.said["chains"]] == [end.plan_id]
+    report = await qtops(system, "report", "p04c", "--json")
+    assert (report.code, report.said["proven"]) == (0, True)
+    nothing = await qtops(system, "proof", "chain", "--plan-id", "other", "--json")
+    assert (nothing.code, nothing.said["status"]) == (3, "none")
 
     async def gone():
         return b"TRXUSDT" not in await seen(system)
