@@ -124,7 +124,7 @@ def test_unknown_qtops_variables_are_warnings_with_a_suggestion(places):
         "QTOPS_ZZZ": "x",
         "UNIVERSE_MAX": "1",
         "APPLY_MODE": "x",
-        "EXIT_MODE": "x",
+        "EXIT_NO_SUCH": "x",
         "GOV_NO_SUCH": "1",
     }
     assert places.load(environ).warnings == (
