@@ -4,7 +4,7 @@ from typing import Any
 
 from redis.exceptions import WatchError
 
-from qtops.adapters.fact_reader import CONTROL_KEYS, decode_control, decode_hash, pairs
+from qtops.adapters.fact_reader import CONTROL_KEYS, decode_control, decode_hash
 from qtops.adapters.link import RedisLink
 from qtops.contracts import snapshot
 from qtops.contracts.codec import decode_fields
@@ -33,10 +33,9 @@ class RedisExitStore:
         for key in CONTROL_KEYS:
             pipe.get(self._names.key(key))
         with self._link.guard():
-            (seconds, micros), raw, whole, *control = await pipe.execute(raise_on_error=False)
+            (seconds, micros), raw, whole, *control = await pipe.execute()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         portfolio = decode_hash(whole, snapshot.decode_portfolio)
-        raw = pairs(raw)
         episodes = _episodes(raw)
         held = sorted(portfolio.value.positions) if isinstance(portfolio, Known) else []
         plans = sorted({episode.plan_id for episode in episodes.values() if episode.plan_id})

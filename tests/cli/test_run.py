@@ -20,7 +20,7 @@ from qtops.sandbox.redis_server import EmbeddedRedis
 
 QTOPS = [sys.executable, "-P", "-m", "qtops"]
 PATIENCE_S = 45
-SERVICES = ["snapshots", "governor", "portfolio-gate", "position-gate", "executor"]
+SERVICES = ["snapshots", "governor", "portfolio-gate", "position-gate", "executor", "exit-monitor"]
 GATES = ["governor", "portfolio-gate", "position-gate"]
 PORTS = {"governor": "GOVERNOR", "portfolio-gate": "PORTFOLIO", "position-gate": "POSITION"}
 
@@ -122,7 +122,7 @@ def test_list_names_every_service_with_its_port(environ):
 def test_list_needs_no_redis_and_starts_nothing(environ):
     run = qtops(environ, "run", "list", QTOPS_REDIS_URL="redis://127.0.0.1:1/0")
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.startswith("✓ 5 services")
+    assert run.stdout.startswith("✓ 6 services")
     assert re.search(r"^  governor .* off$", run.stdout, re.MULTILINE)
 
 
