@@ -1,5 +1,6 @@
 """The executor's side of a plan in Redis: claim, admission, write-ahead, settlement."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -13,6 +14,7 @@ from qtops.adapters.universe_store import TIER_KEYS, Tiers
 from qtops.contracts import snapshot
 from qtops.contracts.claim import Claim
 from qtops.contracts.codec import canonical_json, decode_fields
+from qtops.contracts.exit_event import ExitEvent
 from qtops.contracts.facts import Known, Reservation
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
@@ -136,10 +138,21 @@ class RedisPlanStore:
         return _word(await self._run("admit", keys, args))
 
     async def mark_sending(
-        self, plan: Plan, deadline_ms: int, quantity: Decimal, run_id: str
+        self,
+        plan: Plan,
+        deadline_ms: int,
+        quantity: Decimal,
+        run_id: str,
+        event: ExitEvent | None = None,
     ) -> str:
-        keys = [self._claim_key(plan.plan_id), self._names.key(Key.KILL_EPOCH)]
-        args = [self._owner, str(deadline_ms), fmt_decimal(quantity), run_id]
+        keys = [
+            self._claim_key(plan.plan_id),
+            self._names.key(Key.KILL_EPOCH),
+            self._names.stream(Stream.EXIT_EVENTS),
+        ]
+        fields = flatten(event.to_fields()) if event is not None else []
+        maxlen = str(Stream.EXIT_EVENTS.value.maxlen)
+        args = [self._owner, str(deadline_ms), fmt_decimal(quantity), run_id, maxlen, *fields]
         return _word(await self._run("mark_sending", keys, args))
 
     async def mark_unknown(self, plan: Plan, now_ms: int) -> None:
@@ -201,6 +214,7 @@ class RedisPlanStore:
             names.key(Key.TRADE_COOLDOWN, symbol=symbol),
             names.key(Key.OPEN_HISTORY, symbol=symbol),
             names.key(Key.HEAT_COOLDOWN, symbol=symbol),
+            names.stream(Stream.EXIT_EVENTS),
         ]
         effect = ("reduce" if plan.reduce_only else "open") if s.filled else ""
         amount = s.book_amount
@@ -224,6 +238,8 @@ class RedisPlanStore:
             s.run_id,
             symbol,
             str(s.book_read_ms),
+            str(Stream.EXIT_EVENTS.value.maxlen),
+            json.dumps([flatten(event.to_fields()) for event in s.exit_events]),
             *flatten(s.result.to_fields()),
         ]
         return keys, args

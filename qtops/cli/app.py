@@ -94,6 +94,7 @@ PARTS: tuple[Part, ...] = (
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("reconcile", "qtops.cli.reconcile", "Our books against the exchange, symbol by symbol."),
+    Part("report", "qtops.cli.report", "Evidence as a document to keep: the exit side."),
     Part("rollback", "qtops.cli.rollback", "Back to the safe state, and back from there."),
     Part("rollout", "qtops.cli.rollout", "Which share of the symbols automated plans may open."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),

@@ -8,7 +8,7 @@ from qtops.cli.context import AppContext, current
 from qtops.cli.operator import emit_dry_run, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
-from qtops.cli.printer import Mark, Printer
+from qtops.cli.printer import Column, Mark, Printer
 from qtops.errors import DecodeError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = command_group()
 
 SCHEMA = "qtops.mode/v1"
+HISTORY = 100
 
 
 @app.command("get")
@@ -74,6 +75,57 @@ def set_(
     question = f"{money}The mode goes from {_shown(reading.mode)} to {wanted.value} on {where}."
     env.confirm(f"{question} Go on?", yes=yes)
     _emit_change(env, asyncio.run(_set(env, wanted, who, why)))
+
+
+@app.command("history")
+def history() -> None:
+    """The last 100 changes of every stop switch: kill, mode, rollout. Newest first.
+
+    Example: qtops mode history
+
+    Exit codes: 0 shown, also when there is none; 1 error.
+    """
+    import asyncio
+
+    env = current()
+    changes, unreadable = asyncio.run(_history(env))
+    rows = [
+        [change["at"], change["switch"], change["previous"], change["value"], change["by"]]
+        for change in changes
+    ]
+    payload = {"changes": changes, "unreadable": unreadable}
+
+    def text(out: Printer) -> None:
+        out.verdict(None, f"{len(changes)} changes", "of the stop switches, newest first")
+        out.table([Column(name) for name in ("at", "switch", "from", "to", "by")], rows)
+        if unreadable:
+            out.finding(Mark.WARN, f"entries that cannot be read: {unreadable}")
+
+    emit(env, CommandResult("qtops.mode.history/v1", "shown", ExitCode.OK, payload, text))
+
+
+async def _history(env: AppContext) -> tuple[list[dict[str, Any]], int]:
+    """(changes newest first, how many of the entries could not be read)."""
+    from qtops.contracts.codec import decode_fields, fmt_instant
+    from qtops.contracts.control import ControlChange
+    from qtops.contracts.registry import Stream
+    from qtops.wiring.operator import permit_source
+
+    changes: list[dict[str, Any]] = []
+    unreadable = 0
+    async with permit_source(env.settings()) as source:
+        async for page in source.since(Stream.CONTROL_AUDIT, 0):
+            for _, raw in page[: HISTORY - len(changes)]:
+                try:
+                    change = ControlChange.from_fields(decode_fields(raw))
+                except DecodeError:
+                    unreadable += 1
+                    continue
+                said = {**change.to_fields(), "at": fmt_instant(change.at_ms)}
+                changes.append(said)
+            if len(changes) >= HISTORY:
+                break
+    return changes, unreadable
 
 
 def _mode(word: str) -> "Mode":

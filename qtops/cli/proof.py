@@ -10,6 +10,7 @@ from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Column, Mark, Printer, Tinted
+from qtops.cli.proof_chain import register as register_chain
 from qtops.cli.proof_order_id import register
 from qtops.cli.proof_universe import register as register_universe
 from qtops.errors import ConfigError, ExitCode, UsageError, VenueError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 app = command_group()
 register(app)
 register_universe(app)
+register_chain(app)
 
 _VERDICT_MARKS = {"FILLED": Mark.OK, "REJECTED_EXPECTED": Mark.OK, "FAILED": Mark.FAIL}
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from qtops.contracts.claim import Claim
+from qtops.contracts.exit_event import ExitEvent
 from qtops.contracts.facts import NOT_REQUESTED, ControlState, Fact
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
@@ -57,6 +58,7 @@ class Settlement:
     expected_book_version: int = 0
     book_read_ms: int = 0
     run_id: str = ""
+    exit_events: tuple[ExitEvent, ...] = ()
 
 
 class PlanStore(Protocol):
@@ -80,9 +82,17 @@ class PlanStore(Protocol):
         ...
 
     async def mark_sending(
-        self, plan: Plan, deadline_ms: int, quantity: Decimal, run_id: str
+        self,
+        plan: Plan,
+        deadline_ms: int,
+        quantity: Decimal,
+        run_id: str,
+        event: ExitEvent | None = None,
     ) -> str:
-        """Write ahead. Empty when done; else `lost` (not ours), `epoch` (a kill), `restarted`."""
+        """Write ahead. Empty when done; else `lost` (not ours), `epoch` (a kill), `restarted`.
+
+        `event` is written in the same step, the first time the plan gets here.
+        """
         ...
 
     async def mark_unknown(self, plan: Plan, now_ms: int) -> None:

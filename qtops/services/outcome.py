@@ -1,5 +1,6 @@
 """What a plan's run saw, and the result made of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from qtops.contracts.claim import Claim
 from qtops.contracts.codec import parse_json_object, text_of
 from qtops.contracts.decision import Deny
+from qtops.contracts.exit_event import ExitEvent
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.result import Result
@@ -131,6 +133,12 @@ def _summary(permit: Permit) -> dict[str, Any]:
         "issued_at_ms": permit.issued_at_ms,
         **permit.terms,
     }
+
+
+def log_markers(log: Any, events: Iterable[ExitEvent]) -> None:
+    """The steps of an exit in the words that operators search their logs for."""
+    for event in events:
+        log.info(event.marker, client_order_id=event.client_order_id, order_id=event.order_id)
 
 
 def venue_error_text(error: VenueError) -> str:

@@ -7,6 +7,7 @@ import structlog
 
 from qtops.contracts.claim import Claim, ClaimState
 from qtops.contracts.decision import Deny
+from qtops.contracts.exit_event import closing_events, margin_check_skipped
 from qtops.contracts.plan import Plan, client_order_id
 from qtops.contracts.result import Result
 from qtops.contracts.values import ZERO, fmt_decimal
@@ -21,6 +22,7 @@ from qtops.services.failpoints import Step
 from qtops.services.outcome import (
     Evidence,
     kept_permits,
+    log_markers,
     missing_text,
     position_before,
     readable_permits,
@@ -216,12 +218,14 @@ class PlanRun:
         assert self._seen.quantity is not None  # noqa: S101  Prepare comes before Mark in the table
         self._timestamp_ms = self._ctx.venue.timestamp_ms()
         deadline_ms = self._timestamp_ms + self._ctx.venue.recv_window_ms
-        refused = await self._ctx.store.mark_sending(
-            self.plan, deadline_ms, self._seen.quantity, self._run_id
-        )
+        plan, quantity = self.plan, self._seen.quantity
+        event = margin_check_skipped(plan, self.order_id, self._time.now_us() // 1000)
+        store = self._ctx.store
+        refused = await store.mark_sending(plan, deadline_ms, quantity, self._run_id, event)
         stop_if(refused, self.plan.plan_id)
         if refused:
             return ex.Refused(f"{DenyReason.KILL_EPOCH_CHANGED.value}:before the request left")
+        log_markers(self._log, [event] if event else [])
         self._ctx.failpoint(Step.MARKED)
         return ex.Marked(deadline_ms)
 
@@ -285,37 +289,35 @@ class PlanRun:
     async def _settle_in_turn(self, order: VenueOrder | None, error: str, *, filled: bool) -> None:
         outcome = "book"
         for _ in range(BOOK_RETRIES):
+            result = self._result(order, error)
             settlement = Settlement(
                 self._delivery,
                 self.plan,
-                result := self._result(order, error),
+                result,
                 filled,
                 # What the exchange shows is true in any life of the server; that nothing was sent
                 # is only known in the one in which the plan was looked at.
                 run_id="" if order is not None else self._run_id,
+                exit_events=closing_events(self.plan, result),
             )
             if filled and order is not None:
                 settlement = await self._with_book(settlement, order)
             outcome = await self._ctx.store.settle(settlement)
             if outcome != "book":
-                self._conclude(result, outcome)
+                self._conclude(settlement, outcome)
                 return
         raise LostClaimError(self.plan.plan_id)
 
-    def _conclude(self, result: Result, outcome: str) -> None:
+    def _conclude(self, settlement: Settlement, outcome: str) -> None:
         self._ctx.failpoint(Step.SETTLED)
         stop_if(outcome, self.plan.plan_id)
+        result = settlement.result
         seconds = (result.timestamp_ms - self._delivery.entry_ms) / 1000
         if outcome == "settled":
+            log_markers(self._log, settlement.exit_events)
             self._ctx.metrics.settled(executed=result.executed, error=result.error, seconds=seconds)
-        self._log.info(
-            "plan.settled",
-            executed=result.executed,
-            order_id=result.order_id,
-            filled=fmt_decimal(result.filled_quantity),
-            error=result.error,
-            outcome=outcome,
-        )
+        log = self._log.bind(order_id=result.order_id, filled=fmt_decimal(result.filled_quantity))
+        log.info("plan.settled", executed=result.executed, error=result.error, outcome=outcome)
 
     async def _with_book(self, settlement: Settlement, order: VenueOrder) -> Settlement:
         """The book plus the fill; where there is no book yet, the position before the order."""
@@ -337,14 +339,11 @@ class PlanRun:
 
     async def _acknowledge(self) -> None:
         """The plan has its result; the script only acknowledges this entry of it."""
+        result = self._result(None, "already_settled")
         settlement = Settlement(
-            self._delivery,
-            self.plan,
-            self._result(None, "already_settled"),
-            filled=False,
-            run_id=self._run_id,
+            self._delivery, self.plan, result, filled=False, run_id=self._run_id
         )
-        self._conclude(settlement.result, await self._ctx.store.settle(settlement))
+        self._conclude(settlement, await self._ctx.store.settle(settlement))
 
     def _hop(self, name: str) -> None:
         self._seen.hops_us[name] = self._time.now_us()

@@ -37,6 +37,7 @@ MARKET: Final = ("market state",)
 UNIVERSE: Final = ("universe",)
 RECONCILE: Final = ("reconcile",)
 USER_STREAM: Final = ("user stream",)
+EXIT_MONITOR: Final = ("exit monitor",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -139,7 +140,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("INTENT_EXECUTOR_SOURCE_ALLOWLIST", Kind.NAMES, "intent_bridge", "Sources whose plans it carries out.", EXECUTOR),
     Setting("INTENT_EXECUTOR_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it trades; empty trades none.", EXECUTOR),
     _positive("INTENT_EXECUTOR_PERMIT_WAIT_SECONDS", Kind.SECONDS, "8", "How long it waits for a plan's permits.", EXECUTOR),
-    _positive("INTENT_EXECUTOR_PLAN_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a plan is too old.", EXECUTOR),
+    _positive("INTENT_EXECUTOR_PLAN_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which a plan is too old.", (*EXECUTOR, *EXIT_MONITOR)),
     _positive("INTENT_EXECUTOR_MAX_CONCURRENCY", Kind.INTEGER, "16", "Plans it works on at once.", EXECUTOR),
     Setting("INTENT_EXECUTOR_MIN_NOTIONAL_USDT", Kind.DECIMAL, "0", "Least notional of an opening order; 0 leaves it to the exchange.", EXECUTOR),
     Setting("QTOPS_FAILPOINT", Kind.TEXT, "", "Sandbox only: the step at which the executor kills itself.", EXECUTOR),
@@ -177,6 +178,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("UNIVERSE_REFRESH_SEC", Kind.SECONDS, "60", "Pause between readings of the exchange's list; unread for three of them it is no longer active.", UNIVERSE),
     _positive("UNIVERSE_MAX", Kind.INTEGER, "800", "Most symbols a list may have; a longer one is refused.", UNIVERSE),
     _positive("UNIVERSE_MAX_AGE", Kind.SECONDS, "300", "Age from which a reader leaves the universe for its own list.", ("position gate", "executor", "health", "proof")),
+    # exit monitor
+    Setting("EXIT_MODE", Kind.CHOICE, "shadow", "shadow records the exits it would have published; enforce publishes them.", EXIT_MONITOR, choices=("shadow", "enforce")),
+    Setting("EXIT_LIVE_ROLLOUT_PCT", Kind.INTEGER, "100", "Per cent of the symbols whose exits it publishes.", EXIT_MONITOR, maximum=Decimal(100)),
+    _positive("EXIT_TP_PCT", Kind.DECIMAL, "2.5", "Take profit, per cent of the entry price.", EXIT_MONITOR),
+    _positive("EXIT_SL_PCT", Kind.DECIMAL, "1.5", "Stop loss, per cent of the entry price.", EXIT_MONITOR),
+    _positive("EXIT_TRAILING_PCT", Kind.DECIMAL, "1.5", "Trailing stop, per cent of the best mark; waits for a profit.", EXIT_MONITOR),
+    _positive("EXIT_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which positions and marks fire no rule.", EXIT_MONITOR),
+    _positive("EXIT_RETRY_SECONDS", Kind.SECONDS, "30", "Pause after an exit that did not execute; doubles each time.", EXIT_MONITOR),
+    _positive("EXIT_MONITOR_SECONDS", Kind.SECONDS, "1", "Pause between looks at the positions.", EXIT_MONITOR),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -194,6 +204,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("HEAT_CALIBRATION", "8056", HEAT),
     _port("UNIVERSE", "8057", UNIVERSE),
     _port("USER_STREAM", "8058", USER_STREAM),
+    _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -249,4 +260,5 @@ FAMILIES: Final = (
     "P28_",
     "P29_",
     "P34_",
+    "EXIT_",
 )

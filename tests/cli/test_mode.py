@@ -115,3 +115,15 @@ def test_a_wrong_command_line_is_64_and_changes_nothing(db, mode, argv):
 def test_no_redis_is_1(shell, unused_tcp_port):
     run = shell("mode", "get", environ={"QTOPS_REDIS_URL": f"redis://127.0.0.1:{unused_tcp_port}"})
     assert (run.code, run.out) == (1, "")
+
+
+def test_history_shows_the_newest_hundred_and_counts_what_it_cannot_read(db, mode):
+    assert mode("history", "--json").document["changes"] == []
+    entry = {"switch": "kill", "previous": "0", "by": "alice", "at_ms": "5"}
+    for value in range(120):
+        db.xadd(AUDIT, {**entry, "value": str(value)})
+    db.xadd(AUDIT, {"noise": "x"})
+    run = mode("history", "--json")
+    assert run.code == 0
+    assert [c["value"] for c in run.document["changes"]] == [str(n) for n in range(119, 20, -1)]
+    assert run.document["unreadable"] == 1

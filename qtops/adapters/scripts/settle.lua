@@ -1,13 +1,14 @@
 -- End a plan: result, claim, book, cooldowns, reservation, acknowledgement. Settling twice is a no-op.
 -- KEYS: 1 claim  2 apply.result  3 the plan's stream  4 reservations  5 reservations version  6 book
---       7 exec cooldown  8 trade cooldown  9 open history  10 heat cooldown
+--       7 exec cooldown  8 trade cooldown  9 open history  10 heat cooldown  11 exit.events
 -- ARGV: 1 owner  2 group  3 entry id  4 plan id  5 now ms  6 claim TTL s  7 result maxlen
 --       8 effect of the fill: 'open', 'reduce' or ''  9 book amount or ''  10 expected book version
 --       11 reservation JSON while the fill is not yet in a snapshot, or ''  12 order id  13 side of the book
 --       14 cooldown TTL s  15 history TTL s  16 plan digest
 --       17 run id that the conclusion rests on, or '' when it rests on the order itself
 --       18 symbol  19 when the position was read that a new book starts from, 0 when there is a book
---       20… result fields
+--       20 exit.events maxlen  21 its new entries, as a JSON list of field lists
+--       22… result fields
 -- Returns 'settled', 'already', 'lost', 'restarted' or 'book'.
 if ARGV[17] ~= '' and string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[17] then
   return 'restarted' -- "nothing was executed" may have been true of a claim that the restart undid
@@ -64,7 +65,10 @@ else
   redis.call('HDEL', KEYS[4], ARGV[4])
 end
 redis.call('INCR', KEYS[5])
-local result = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', unpack(ARGV, 20))
+local result = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', unpack(ARGV, 22))
+for _, fields in ipairs(cjson.decode(ARGV[21])) do
+  redis.call('XADD', KEYS[11], 'MAXLEN', '~', ARGV[20], '*', unpack(fields))
+end
 redis.call('HSET', KEYS[1], 'state', 'done', 'result_id', result, 'owner', ARGV[1])
 redis.call('HSETNX', KEYS[1], 'plan_digest', ARGV[16])
 redis.call('HSETNX', KEYS[1], 'client_order_id', 'none')

@@ -117,6 +117,7 @@ class Key(Enum):
             Service.HEAT_CALIBRATION,
             Service.CLUSTERS,
             Service.RISK_BUDGET,
+            Service.EXIT_MONITOR,
             Service.AUDITS,
         ),
         3600,
@@ -134,7 +135,7 @@ class Key(Enum):
         "state:market:{symbol}",
         "hash",
         Service.MARKET_STATE,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR),
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR, Service.EXIT_MONITOR),
         3600,
         "the exchange's mark price",
     )
@@ -219,6 +220,14 @@ class Key(Enum):
         "our book: the position as our own fills add up; it must outlive restarts. A repair by "
         "reconcile, or an operator's, compares its version",
     )
+    EXIT_EPISODES = KeySpec(
+        "exit:episodes",
+        "hash symbol → JSON",
+        Service.EXIT_MONITOR,
+        (Service.EXIT_MONITOR, Service.AUDITS),
+        None,
+        "each position from first seen to gone: best mark, exits tried; must outlive restarts",
+    )
     UNIVERSE_ACTIVE = KeySpec(
         "cfg:universe:active",
         "string (JSON)",
@@ -247,7 +256,7 @@ class Key(Enum):
         "kill",
         "string",
         Service.OPERATOR,
-        _ALL_GATES_AND_EXECUTOR,
+        (*_ALL_GATES_AND_EXECUTOR, Service.EXIT_MONITOR),
         None,
         "0 ACTIVE, reduce REDUCING, 1 HALTED; absent is HALTED",
     )
@@ -319,8 +328,14 @@ class Key(Enum):
         "exec:claim:{plan_id}",
         "hash",
         Service.EXECUTOR,
-        (Service.EXECUTOR, Service.HARVEST, Service.APPLY_LAYER, Service.AUDITS),
-        86_400,
+        (
+            Service.EXECUTOR,
+            Service.HARVEST,
+            Service.APPLY_LAYER,
+            Service.EXIT_MONITOR,
+            Service.AUDITS,
+        ),
+        86400,
         "how far the executor got with a plan",
     )
     SERVER_RUN = KeySpec(

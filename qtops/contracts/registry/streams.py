@@ -21,7 +21,7 @@ class Stream(Enum):
     APPLY_PLAN = StreamSpec(
         "apply.plan",
         "Plan",
-        (Service.INTENT_BRIDGE, Service.APPLY_LAYER, Service.OPERATOR),
+        (Service.INTENT_BRIDGE, Service.APPLY_LAYER, Service.EXIT_MONITOR, Service.OPERATOR),
         (
             GroupSpec("governor", Service.GOVERNOR),
             GroupSpec("p26_portfolio_gate", Service.PORTFOLIO_GATE),
@@ -29,7 +29,7 @@ class Stream(Enum):
             GroupSpec("intent_executor", Service.EXECUTOR),
         ),
         (Service.AUDITS,),
-        10_000,
+        10000,
         "plans that ask for an order",
         Service.EXECUTOR,
     )
@@ -56,6 +56,15 @@ class Stream(Enum):
         (Service.HARVEST, Service.APPLY_LAYER, Service.AUDITS),
         10_000,
         "what became of each plan",
+    )
+    EXIT_EVENTS = StreamSpec(
+        "exit.events",
+        "ExitEvent",
+        (Service.EXIT_MONITOR, Service.EXECUTOR),
+        (),
+        (Service.AUDITS,),
+        10_000,
+        "the steps of every exit, joined by plan and order",
     )
     GATE_DECISION = StreamSpec(
         "gate.decision",

@@ -1,0 +1,46 @@
+"""The exit monitor's side of Redis: one look, one commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from qtops.contracts.exit_episode import Episode
+from qtops.contracts.exit_event import ExitEvent
+from qtops.contracts.facts import ControlState, Fact, Portfolio
+from qtops.contracts.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ExitView:
+    """One look. `claims` is how far the executor is with each last plan; absent means not begun.
+
+    `raw` is what `commit` compares. An episode that cannot be read is left out, and begins anew.
+    """
+
+    now_ms: int
+    portfolio: Fact[Portfolio]
+    control: Fact[ControlState]
+    marks: Mapping[str, Fact[Decimal]]
+    episodes: Mapping[str, Episode]
+    claims: Mapping[str, str]
+    raw: Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCommit:
+    """What one look led to. The episodes replace all that were there."""
+
+    episodes: Mapping[str, Episode]
+    plans: Sequence[Plan]
+    events: Sequence[ExitEvent]
+
+
+class ExitStore(Protocol):
+    """Where the exit monitor reads positions and publishes exits."""
+
+    async def look(self) -> ExitView: ...
+
+    async def commit(self, view: ExitView, commit: ExitCommit) -> bool:
+        """All of it in one transaction; False when another monitor wrote since the look."""
+        ...
