@@ -16,6 +16,7 @@ from qtops.contracts.facts import (
     Missing,
     Reservations,
 )
+from qtops.contracts.intent import Intent
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import Key
 from qtops.contracts.vocabulary import FactName
@@ -47,9 +48,9 @@ class FactReader:
         self._link = link
 
     async def read(
-        self, plans: Sequence[Plan], wanted: frozenset[FactName]
+        self, plans: Sequence[Plan | Intent], wanted: frozenset[FactName]
     ) -> tuple[int, list[Facts]]:
-        """(now in Redis server µs, facts for each plan in order)."""
+        """(now in Redis server µs, facts for each plan or intent in order)."""
         batch = _Batch(self._link)
         shared = batch.queue_shared(wanted)
         by_symbol = {p.symbol: batch.queue_symbol(p.symbol, wanted) for p in plans}

@@ -20,13 +20,14 @@ from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import GATE_SERVICES, PERMIT_KEYS, Key, Names, Stream
-from qtops.contracts.vocabulary import GateName, Lane
+from qtops.contracts.vocabulary import Feeder, GateName, Lane
 from qtops.errors import DecodeError
 from qtops.ports import Clock, PermitEntry, PermitSource, StreamEntry
 
 P = TypeVar("P")
 OLD_GOVERNOR: Final = "p32:"  # what the governor's permits were once called
 BUDGET_MS: Final = 10_000
+FEEDERS: Final = frozenset(feeder.value for feeder in Feeder)  # they issue no permits
 PLAN_LANES: Final = ((Stream.APPLY_PLAN, Lane.AUTOMATED), (Stream.APPLY_PLAN_MANUAL, Lane.MANUAL))
 _SIGNATURE: Final = re.compile(r'("sig"\s*:\s*")[^"]*')
 
@@ -234,7 +235,8 @@ def _count_decisions(audit: PermitAudit, page: Sequence[StreamEntry]) -> None:
     for _, raw in page:
         try:
             record = DecisionRecord.from_fields(decode_fields(raw))
-            audit.sources[GateName(record.gate)].decisions += 1
+            if record.gate not in FEEDERS:
+                audit.sources[GateName(record.gate)].decisions += 1
         except (DecodeError, ValueError):
             audit.undecodable_decisions += 1
 

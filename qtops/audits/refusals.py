@@ -14,13 +14,16 @@ from qtops.audits.trace_hops import LABELS, PATIENCE_MS
 from qtops.contracts.codec import decode_fields, parse_bool
 from qtops.contracts.registry import Stream
 from qtops.contracts.result import Result
-from qtops.contracts.vocabulary import GateName, PlanDecision
+from qtops.contracts.vocabulary import Feeder, GateName, PlanDecision
 from qtops.errors import DecodeError
 from qtops.ports import PermitSource, StreamEntry
 
 EXECUTOR: Final = "executor"
 _ASKS_NOTHING: Final = frozenset(d.value.encode() for d in PlanDecision if not d.wants_order)
-_GATES: Final = {gate.value.encode(): LABELS[gate] for gate in GateName}
+_BRIDGE: Final = "intent bridge"
+_GATES: Final = {gate.value.encode(): LABELS[gate] for gate in GateName} | {
+    Feeder.INTENT_BRIDGE.value.encode(): _BRIDGE
+}
 # Errors whose second part is a code or a gate; in others it is a symbol or a number.
 _CODED: Final = ("permit_missing", "binance_error", "http_error", "undecodable_plan")
 
@@ -87,6 +90,8 @@ class Refusals:
             self.undecodable += 1
             return
         self.seen.add(plan_id)
+        if allow and gate == _BRIDGE:
+            return  # that made the plan; the gates' answers are still to come
         self._unanswered.pop(plan_id, None)
         if not allow:
             self._refuse(gate, shown(raw.get(b"reason", b"")), plan_id, _at_ms(entry[0]))

@@ -56,6 +56,12 @@ class GateName(StrEnum):
     POSITION = "p33_position_gate"
 
 
+class Feeder(StrEnum):
+    """Who turns wishes into plans: it decides in `gate.decision`, and issues no permit."""
+
+    INTENT_BRIDGE = "intent_bridge"
+
+
 class TradingState(StrEnum):
     """ACTIVE: all orders. REDUCING: verified reductions only. HALTED: no automated order."""
 
@@ -128,6 +134,12 @@ class DenyReason(StrEnum):
     ACTION_HOLD = "action_hold"
     PLAN_STALE = "plan_stale"
     SYMBOL_NOT_IN_ALLOWLIST = "symbol_not_in_allowlist"
+    # intent bridge
+    INTENT_STALE = "intent_stale"
+    DUPLICATE_INTENT = "duplicate_intent"
+    SHORT_NOT_ALLOWED = "short_not_allowed"
+    EXPOSURE_LIMIT_EXCEEDED = "exposure_limit_exceeded"
+    MIN_HOLD_ACTIVE = "min_hold_active"
     # governor
     ROLLOUT_EXCLUDED = "rollout_excluded"
     SYMBOL_COOLDOWN = "symbol_cooldown"
@@ -154,6 +166,9 @@ class DenyReason(StrEnum):
     PORTFOLIO_RISK_OFF = "portfolio_risk_off"
     # inputs that could not be had (opens only)
     ALLOWLIST_UNKNOWN = "allowlist_unknown"
+    POLICY_STALE = "policy_stale"
+    EQUITY_UNKNOWN = "equity_unknown"
+    LEDGER_UNKNOWN = "ledger_unknown"
     CONTROL_UNKNOWN = "control_unknown"
     ROLLOUT_UNKNOWN = "rollout_unknown"
     FILTERS_UNKNOWN = "filters_unknown"

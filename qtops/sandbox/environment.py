@@ -19,7 +19,7 @@ GATES: Final = (
     Service.EXECUTOR,
 )
 # Every service there is, each after those that feed it.
-SANDBOX_SERVICES: Final = (*GATES,)
+SANDBOX_SERVICES: Final = (*GATES, Service.INTENT_BRIDGE)
 EXCHANGE_KEY: Final = "QTOPS_SANDBOX_API_KEY"
 EXCHANGE_SECRET: Final = "QTOPS_SANDBOX_API_SECRET"  # noqa: S105  the name of a variable
 

@@ -137,6 +137,39 @@ class SnapshotMetrics:
         self._failed.labels(what).inc()
 
 
+class BridgeMetrics:
+    """What became of intents."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._plans = Counter("intent_bridge_plans", "Intents made plans.", registry=registry)
+        self._refused = Counter(
+            "intent_bridge_refused", "Intents refused, by reason.", ["reason"], registry=registry
+        )
+        self._undecodable = Counter(
+            "intent_bridge_undecodable", "Intents moved to the dlq.", registry=registry
+        )
+        self._paused = Gauge(
+            "intent_bridge_paused", "1 while an operator holds the lease.", registry=registry
+        )
+        self._seconds = Histogram(
+            "intent_bridge_decision_seconds",
+            "From the intent's entry to the decision.",
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+
+    def decided(self, reason: str, seconds: float) -> None:
+        """`reason` is empty for a plan."""
+        (self._refused.labels(reason) if reason else self._plans).inc()
+        self._seconds.observe(max(seconds, 0))
+
+    def undecodable(self) -> None:
+        self._undecodable.inc()
+
+    def paused(self, *, paused: bool) -> None:
+        self._paused.set(1 if paused else 0)
+
+
 class ExecutorMetrics:
     """What the executor counts; the original kept these in a Redis hash."""
 

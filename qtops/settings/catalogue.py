@@ -30,6 +30,7 @@ PORTFOLIO: Final = ("portfolio gate",)
 POSITION: Final = ("position gate",)
 EXECUTOR: Final = ("executor",)
 SNAPSHOTS: Final = ("snapshots",)
+BRIDGE: Final = ("intent bridge",)
 SANDBOX: Final = ("sandbox exchange",)
 ROLLBACK: Final = ("rollback",)
 
@@ -104,6 +105,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("INTENT_EXECUTOR_MAX_CONCURRENCY", Kind.INTEGER, "16", "Plans it works on at once.", EXECUTOR),
     Setting("INTENT_EXECUTOR_MIN_NOTIONAL_USDT", Kind.DECIMAL, "0", "Least notional of an opening order; 0 leaves it to the exchange.", EXECUTOR),
     Setting("QTOPS_FAILPOINT", Kind.TEXT, "", "Sandbox only: the step at which the executor kills itself.", EXECUTOR),
+    # intent bridge
+    Setting("INTENT_BRIDGE_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it opens; empty opens none.", BRIDGE),
+    _positive("INTENT_BRIDGE_POLICY_MAX_AGE_SECONDS", Kind.SECONDS, "3600", "Age from which the allowlist is stale.", BRIDGE),
+    _positive("INTENT_BRIDGE_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which an intent is too old.", BRIDGE),
+    Setting("INTENT_BRIDGE_ALLOW_SHORT", Kind.BOOLEAN, "false", "Whether a SELL while flat opens a short.", BRIDGE),
+    Setting("INTENT_BRIDGE_REQUIRE_LEDGER_FOR_OPEN", Kind.BOOLEAN, "false", "Whether an open needs a book of the symbol, even if flat.", BRIDGE),
+    Setting("INTENT_BRIDGE_FLAT_EPS", Kind.DECIMAL, "0", "Position, in base units, up to which a symbol is flat.", BRIDGE),
+    _positive("QT_MAX_NOTIONAL_USD", Kind.DECIMAL, "3000", "Notional of one open, in USD.", BRIDGE),
+    Setting("MAX_EXPOSURE_PCT", Kind.DECIMAL, "80", "Gross exposure after an open, percent of equity; 0 is no limit.", BRIDGE),
+    Setting("MIN_HOLD_SECONDS", Kind.SECONDS, "900", "Pause between a symbol's last fill and its next open.", BRIDGE, maximum=Decimal(3600)),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
     _positive("SNAPSHOT_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", SNAPSHOTS),
@@ -117,6 +128,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("EXECUTOR", "8050", EXECUTOR),
     _port("SNAPSHOTS", "8052", SNAPSHOTS),
+    _port("INTENT_BRIDGE", "8053", BRIDGE),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -152,4 +164,12 @@ ORDERED: Final = (
 SELECTORS: Final = ("QTOPS_PROFILE", "QTOPS_CONFIG")
 
 # Prefixes of the operators' own variables: never a warning, listed by `config show` when unread.
-FAMILIES: Final = ("GOV_", "P26_", "P33_", "INTENT_EXECUTOR_", "SNAPSHOT_", "BINANCE_")
+FAMILIES: Final = (
+    "GOV_",
+    "P26_",
+    "P33_",
+    "INTENT_EXECUTOR_",
+    "SNAPSHOT_",
+    "INTENT_BRIDGE_",
+    "BINANCE_",
+)

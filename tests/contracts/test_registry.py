@@ -14,7 +14,7 @@ from qtops.gates.position import POSITION_GATE
 from tests.strategies import printable
 
 NAMESPACES = ("quantum", "{quantum}", "qt:2")
-PARTS = {"plan_id", "symbol", "service", "key_id"}
+PARTS = {"plan_id", "intent_id", "symbol", "service", "key_id"}
 
 
 def parts_of(key):

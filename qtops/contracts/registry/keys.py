@@ -85,7 +85,7 @@ class Key(Enum):
         "cooldown:last_exec_ts:{symbol}",
         "string (ms)",
         Service.EXECUTOR,
-        (Service.POSITION_GATE,),
+        (Service.POSITION_GATE, Service.INTENT_BRIDGE),
         3600,
         "when the symbol last had an order filled",
     )
@@ -101,7 +101,7 @@ class Key(Enum):
         "state:positions:{symbol}",
         "hash",
         Service.SNAPSHOTS,
-        (Service.POSITION_GATE, Service.EXECUTOR, Service.AUDITS),
+        (Service.POSITION_GATE, Service.INTENT_BRIDGE, Service.EXECUTOR, Service.AUDITS),
         3600,
         "the exchange's position; flat is written as zero",
     )
@@ -109,7 +109,7 @@ class Key(Enum):
         "state:portfolio",
         "hash",
         Service.SNAPSHOTS,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.AUDITS),
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.INTENT_BRIDGE, Service.AUDITS),
         3600,
         "all positions at one moment, and equity",
     )
@@ -117,7 +117,7 @@ class Key(Enum):
         "state:market:{symbol}",
         "hash",
         Service.SNAPSHOTS,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR),
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.INTENT_BRIDGE, Service.EXECUTOR),
         3600,
         "the exchange's mark price",
     )
@@ -149,7 +149,7 @@ class Key(Enum):
         "exchange:filters",
         "hash symbol → JSON",
         Service.SNAPSHOTS,
-        (Service.POSITION_GATE,),
+        (Service.POSITION_GATE, Service.INTENT_BRIDGE),
         86_400,
         "lot steps and minimums from exchangeInfo",
     )
@@ -157,7 +157,7 @@ class Key(Enum):
         "position:ledger:{symbol}",
         "hash",
         Service.EXECUTOR,
-        (Service.POSITION_GATE, Service.AUDITS),
+        (Service.POSITION_GATE, Service.INTENT_BRIDGE, Service.AUDITS),
         None,
         "our book: the position as our own fills add up; it must outlive restarts",
     )
@@ -240,6 +240,14 @@ class Key(Enum):
         (Service.INTENT_BRIDGE,),
         15,
         "lease that quiets the bridge; lapses when its holder dies",
+    )
+    INTENT_SEEN = KeySpec(
+        "intent_bridge:seen:{intent_id}",
+        "string (entry id)",
+        Service.INTENT_BRIDGE,
+        (Service.INTENT_BRIDGE,),
+        86_400,
+        "the intent became a plan: which entry of trade.intent it was",
     )
     RECONCILE_HOLD = KeySpec(
         "reconcile:hold:{symbol}",

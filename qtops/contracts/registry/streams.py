@@ -60,11 +60,16 @@ class Stream(Enum):
     GATE_DECISION = StreamSpec(
         "gate.decision",
         "DecisionRecord",
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE),
+        (
+            Service.GOVERNOR,
+            Service.PORTFOLIO_GATE,
+            Service.POSITION_GATE,
+            Service.INTENT_BRIDGE,
+        ),
         (),
         (Service.EXECUTOR, Service.AUDITS),
         50_000,
-        "every decision of every gate; wakes the executor",
+        "every decision of every gate and of the intent bridge; wakes the executor",
     )
     CONTROL_AUDIT = StreamSpec(
         "control.audit",

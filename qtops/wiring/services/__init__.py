@@ -9,7 +9,7 @@ from qtops.contracts.registry import Key, Service
 from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
-from qtops.wiring.services import executor, feeders, gates
+from qtops.wiring.services import bridge, executor, feeders, gates
 from qtops.wiring.services.assembly import Builder, Running
 
 __all__ = ["BUILDERS", "run_services"]
@@ -19,6 +19,7 @@ BUILDERS: Final[dict[Service, Builder]] = {
     **feeders.BUILDERS,
     **gates.BUILDERS,
     **executor.BUILDERS,
+    **bridge.BUILDERS,
 }
 
 
