@@ -148,7 +148,7 @@ def test_the_catalogue_is_sound():
 
 def test_ports_are_distinct():
     ports = [setting.default for setting in SETTINGS if setting.name.startswith("QTOPS_METRICS_P")]
-    assert len(set(ports)) == len(ports) == 5
+    assert len(set(ports)) == len(ports) == 6
 
 
 def test_the_reference_has_every_setting():
