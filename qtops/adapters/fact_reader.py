@@ -17,6 +17,7 @@ from qtops.contracts.facts import (
     Missing,
     Reservations,
 )
+from qtops.contracts.intent import Intent
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import Key
 from qtops.contracts.vocabulary import FactName
@@ -58,9 +59,9 @@ class FactReader:
         self._tiers = tiers
 
     async def read(
-        self, plans: Sequence[Plan], wanted: frozenset[FactName]
+        self, plans: Sequence[Plan | Intent], wanted: frozenset[FactName]
     ) -> tuple[int, list[Facts]]:
-        """(now in Redis server µs, facts for each plan in order)."""
+        """(now in Redis server µs, facts for each plan or intent in order)."""
         batch = _Batch(self._link)
         shared = batch.queue_shared(wanted)
         if self._tiers is not None and FactName.ALLOWLIST in wanted:

@@ -101,7 +101,12 @@ def _with_latencies(hops: Sequence[Hop]) -> list[Hop]:
 
 
 # Who said no, where the hop is called by what it is.
-_ANSWERING = {"plan": "the decoder", "order": "the exchange", "result": "executor"}
+_ANSWERING = {
+    "intent": "the intent bridge",
+    "plan": "the decoder",
+    "order": "the exchange",
+    "result": "executor",
+}
 
 
 def verdict_of(life: Life) -> str:

@@ -10,6 +10,7 @@ from qtops.audits.trace_hops import (
     HopState,
     absent,
     asks_no_order,
+    bridge_refusal,
     refusal,
 )
 from qtops.audits.trace_records import Records
@@ -22,6 +23,8 @@ UNDECODABLE: Final = DenyReason.UNDECODABLE_PLAN.value
 
 def intent_hop(records: Records) -> Hop:
     """A plan need not come from an intent, so its absence proves nothing."""
+    if said := bridge_refusal(records):
+        return refusal("intent", said.reason, said.detail, said.decided_at_us)
     if records.intent_id:
         at_us = int(records.intent_id.partition("-")[0]) * 1000
         return Hop("intent", HopState.SEEN, records.intent_id, at_us)
@@ -34,6 +37,8 @@ def intent_hop(records: Records) -> Hop:
 
 def plan_hop(records: Records) -> Hop:
     """One plan under the id, that can be decoded; anything else ends here."""
+    if not records.plans and bridge_refusal(records):
+        return Hop("plan", HopState.NOT_REACHED)
     if not records.plans:
         state, why = absent(records, Stream.APPLY_PLAN, "no plan of this id")
         is_trimmed = state is HopState.UNKNOWN and Stream.APPLY_PLAN in records.trimmed

@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Final
 
 from qtops.audits.trace_records import Records
+from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.registry import Stream
 from qtops.contracts.result import Result
-from qtops.contracts.vocabulary import GateName
+from qtops.contracts.vocabulary import Feeder, GateName
 
 PATIENCE_MS: Final = 10_000  # a plan younger than this may still be on its way
 NO_ORDER: Final = frozenset({"", "none"})
@@ -63,8 +64,16 @@ def is_young(records: Records) -> bool:
     return age is not None and age < PATIENCE_MS
 
 
+def bridge_refusal(records: Records) -> DecisionRecord | None:
+    """Why the intent never became a plan; None where it did, or where nobody says so."""
+    said = [r for r in records.decisions if r.gate == Feeder.INTENT_BRIDGE.value]
+    return said[-1] if said and not records.plans and not said[-1].allow else None
+
+
 def asks_no_order(records: Records) -> bool:
-    """Undecodable plans ask for nothing, either."""
+    """Undecodable plans ask for nothing, nor does an intent that was refused."""
+    if bridge_refusal(records) is not None:
+        return True
     read = [entry.plan for entry in records.plans]
     return bool(read) and not any(plan and plan.decision.wants_order for plan in read)
 

@@ -268,7 +268,7 @@ def _claim(raw: Fields) -> Claim | None:
 
 
 async def _with_origin(source: TraceSource, budget: Budget, base: Records) -> Records:
-    """With the book of the symbol, and the intent whose id hashes to the plan's."""
+    """With the book of the symbol, and the intent that the plan names or whose id hashes to its."""
     raw_book = await source.book(base.symbol) if base.symbol else {}
     base = replace(base, book={shown(name): shown(value) for name, value in raw_book.items()})
     if not base.plans:
@@ -278,13 +278,14 @@ async def _with_origin(source: TraceSource, budget: Budget, base: Records) -> Re
     start_ms = entry.at_ms - INTENT_WINDOW_MS
     async with aclosing(_entries(source, budget, Stream.TRADE_INTENT, start_ms)) as intents:
         async for raw_id, _ in intents:
-            if base.plan_id == intent_plan_id(raw_id.decode(), *said):
+            named = raw_id == entry.raw.get(b"intent_entry")
+            if named or base.plan_id == intent_plan_id(raw_id.decode(), *said):
                 return replace(base, intent_id=raw_id.decode())
     return base
 
 
 def intent_plan_id(intent_id: str, symbol: str, side: str, quantity: str) -> str:
-    """The plan id that the intent bridge gives to an intent."""
+    """The plan id that the original's intent bridge gives to an intent."""
     return sha256(f"{intent_id}|{symbol}|{side}|{quantity}".encode()).hexdigest()[:16]
 
 

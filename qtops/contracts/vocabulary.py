@@ -57,10 +57,11 @@ class GateName(StrEnum):
 
 
 class Feeder(StrEnum):
-    """Services before the gates whose decisions stand in `gate.decision` too."""
+    """Services before the gates: they decide in `gate.decision` too, and issue no permit."""
 
     HEAT_CALIBRATION = "heat_calibration"
     APPLY_LAYER = "apply_layer"
+    INTENT_BRIDGE = "intent_bridge"
 
 
 class TradingState(StrEnum):
@@ -154,6 +155,12 @@ class DenyReason(StrEnum):
     ACTION_HOLD = "action_hold"
     PLAN_STALE = "plan_stale"
     SYMBOL_NOT_IN_ALLOWLIST = "symbol_not_in_allowlist"
+    # intent bridge
+    INTENT_STALE = "intent_stale"
+    DUPLICATE_INTENT = "duplicate_intent"
+    SHORT_NOT_ALLOWED = "short_not_allowed"
+    EXPOSURE_LIMIT_EXCEEDED = "exposure_limit_exceeded"
+    MIN_HOLD_ACTIVE = "min_hold_active"
     # governor
     ROLLOUT_EXCLUDED = "rollout_excluded"
     SYMBOL_COOLDOWN = "symbol_cooldown"
@@ -184,6 +191,9 @@ class DenyReason(StrEnum):
     PORTFOLIO_RISK_OFF = "portfolio_risk_off"
     # inputs that could not be had (opens only)
     ALLOWLIST_UNKNOWN = "allowlist_unknown"
+    POLICY_STALE = "policy_stale"
+    EQUITY_UNKNOWN = "equity_unknown"
+    LEDGER_UNKNOWN = "ledger_unknown"
     CONTROL_UNKNOWN = "control_unknown"
     ROLLOUT_UNKNOWN = "rollout_unknown"
     FILTERS_UNKNOWN = "filters_unknown"

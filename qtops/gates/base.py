@@ -109,15 +109,9 @@ class Gate(Generic[L_contra]):
 
     def decide(self, plan: Plan, facts: Facts, now_ms: int, limits: L_contra) -> Decision:
         """Allow or Deny `plan`, given `facts` at `now_ms` (UTC ms, Redis server's clock)."""
-        for check in self.checks:
-            if plan.effect not in check.applies:
-                continue
-            denial, skip = _absences(check, plan.effect, facts, now_ms, limits)
-            if denial is not None:
-                return denial
-            denial = None if skip else check.rule(plan, facts, now_ms, limits)
-            if denial is not None:
-                return denial
+        denial = first_denial(self.checks, plan, facts, now_ms, limits)
+        if denial is not None:
+            return denial
         decision = self.grant(plan, facts, now_ms, limits)
         if isinstance(decision, Allow) and decision.quantity <= 0:
             return Deny(DenyReason.QUANTITY_BELOW_STEP, f"quantity {decision.quantity}")
@@ -146,6 +140,25 @@ class Gate(Generic[L_contra]):
         goes_on += [(need, e) for need in self.advice for e in (Effect.REDUCE, Effect.CLOSE)]
         for need, effect in goes_on:
             yield need.fact, effect, None, need.max_age_ms is not None
+
+
+def first_denial(
+    checks: tuple[Check[L_contra], ...],
+    plan: Plan,
+    facts: Facts,
+    now_ms: int,
+    limits: L_contra,
+) -> Deny | None:
+    """The first objection of a table to `plan`; None when it has none."""
+    for check in checks:
+        if plan.effect not in check.applies:
+            continue
+        denial, skip = _absences(check, plan.effect, facts, now_ms, limits)
+        if denial is None and not skip:
+            denial = check.rule(plan, facts, now_ms, limits)
+        if denial is not None:
+            return denial
+    return None
 
 
 def _absences(

@@ -14,8 +14,8 @@ from qtops.gates.apply import ApplyLimits, Verdict, decide
 from qtops.ports import Clock, Delivery, Inbox
 from qtops.ports.harvest import ApplyStore
 from qtops.services.dead_letters import letter_of
-from qtops.services.harvest_metrics import ApplyMetrics
 from qtops.services.heat_calibration import decision_of
+from qtops.services.metrics.harvest import ApplyMetrics
 
 CONFLICT_RETRIES = 10
 

@@ -19,7 +19,7 @@ from qtops.contracts.vocabulary import FactName
 from qtops.gates.clusters import clusters_of
 from qtops.ports import RiskStore
 from qtops.services.correlation import Correlations, correlations
-from qtops.services.risk_metrics import ClusterMetrics
+from qtops.services.metrics.risk import ClusterMetrics
 
 
 @dataclass(frozen=True, slots=True)

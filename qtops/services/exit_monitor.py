@@ -35,7 +35,7 @@ from qtops.gates.exit_rules import (
 from qtops.ports import Clock
 from qtops.ports.exits import ExitCommit, ExitStore, ExitView
 from qtops.services.loop import BEAT_EVERY_S, Pulse
-from qtops.services.metrics import ExitMetrics
+from qtops.services.metrics.exits import ExitMetrics
 
 SOURCE = "exit_monitor"
 MOST_DOUBLINGS = 5

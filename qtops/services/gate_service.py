@@ -18,7 +18,7 @@ from qtops.errors import DecodeError
 from qtops.gates.base import Gate
 from qtops.gates.governor import spent_reservations
 from qtops.ports import Clock, Delivery, GateStore, Inbox, Issue
-from qtops.services.metrics import GateMetrics
+from qtops.services.metrics.gates import GateMetrics
 
 L = TypeVar("L")
 CONFLICT_RETRIES = 10

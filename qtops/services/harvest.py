@@ -20,8 +20,8 @@ from qtops.errors import RedisError
 from qtops.gates.harvest import HarvestLimits, assess, next_attempt, settle_steps
 from qtops.gates.regime import Regime, regime
 from qtops.ports.harvest import Harvested, HarvestReading, HarvestStore
-from qtops.services.harvest_metrics import HarvestMetrics
 from qtops.services.loop import BEAT_EVERY_S, Pulse
+from qtops.services.metrics.harvest import HarvestMetrics
 from qtops.services.tasks import cancel_and_wait
 
 

@@ -14,7 +14,7 @@ from qtops.gates.heat import HeatLimits, calibrate
 from qtops.ports import Delivery, Inbox
 from qtops.ports.harvest import HeatStore
 from qtops.services.dead_letters import letter_of
-from qtops.services.harvest_metrics import HeatMetrics
+from qtops.services.metrics.harvest import HeatMetrics
 
 
 class HeatCalibration:

@@ -10,7 +10,7 @@ import structlog
 
 from qtops.errors import RedisError
 from qtops.ports import Clock, Delivery, Heartbeats, Inbox
-from qtops.services.metrics import LoopMetrics
+from qtops.services.metrics.loop import LoopMetrics
 from qtops.services.tasks import cancel_and_wait
 
 BATCH = 100

@@ -10,7 +10,7 @@ from qtops.contracts.venue import Filters
 from qtops.gates.admission import AdmissionLimits
 from qtops.ports import Clock, PlanStore, Venue
 from qtops.services.failpoints import Failpoint, no_failpoint
-from qtops.services.metrics import ExecutorMetrics
+from qtops.services.metrics.executor import ExecutorMetrics
 from qtops.services.wakeups import OrderNews, Wakeups
 
 

@@ -11,7 +11,7 @@ import structlog
 from qtops.errors import RedisError, VenueError
 from qtops.ports import Clock, Venue
 from qtops.services.loop import BEAT_EVERY_S, Pulse
-from qtops.services.metrics import PollMetrics
+from qtops.services.metrics.polling import PollMetrics
 from qtops.services.tasks import cancel_and_wait
 
 SYNC_EVERY_S = 60.0

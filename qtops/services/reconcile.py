@@ -29,7 +29,7 @@ from qtops.gates.reconcile import (
 )
 from qtops.ports import BookReading, Clock, Rebook, ReconcileStore, Venue
 from qtops.services.loop import BEAT_EVERY_S, Pulse
-from qtops.services.metrics import ReconcileMetrics
+from qtops.services.metrics.reconcile import ReconcileMetrics
 from qtops.services.tasks import cancel_and_wait
 
 MOST_ORDERS = 1000

@@ -13,7 +13,7 @@ from qtops.contracts.vocabulary import FactName
 from qtops.gates.budget import NEEDS, BudgetLimits, budgets
 from qtops.gates.portfolio import PortfolioLimits
 from qtops.ports import RiskStore
-from qtops.services.risk_metrics import BudgetMetrics
+from qtops.services.metrics.risk import BudgetMetrics
 
 _WANTED: frozenset[FactName] = frozenset(need.fact for need in NEEDS)
 

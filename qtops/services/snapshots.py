@@ -16,7 +16,7 @@ from qtops.contracts.portfolio_state import PortfolioState
 from qtops.contracts.values import ZERO
 from qtops.errors import RedisError
 from qtops.ports import AccountFeed, SnapshotStore, Venue
-from qtops.services.metrics import AccountMetrics
+from qtops.services.metrics.feeders import AccountMetrics
 from qtops.services.polling import Poller, Reading
 from qtops.services.tasks import cancel_and_wait
 

@@ -18,7 +18,7 @@ from qtops.errors import RedisError, VenueError
 from qtops.gates.universe import DROP_READINGS, flaw, is_drop, tradable
 from qtops.ports import Clock, UniverseReading, UniverseStore, Venue
 from qtops.services.loop import BEAT_EVERY_S, Pulse
-from qtops.services.metrics import UniverseMetrics
+from qtops.services.metrics.feeders import UniverseMetrics
 from qtops.services.tasks import cancel_and_wait
 
 FIRST_RETRY_S: Final = 1.0

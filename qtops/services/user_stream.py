@@ -17,7 +17,7 @@ from qtops.contracts.codec import fmt_bool
 from qtops.errors import RedisError
 from qtops.ports import Clock, EventLog, UserStream
 from qtops.services.loop import BEAT_EVERY_S, RETRY_FIRST_S, RETRY_MOST_S, Pulse
-from qtops.services.metrics import UserStreamMetrics
+from qtops.services.metrics.feeders import UserStreamMetrics
 from qtops.services.tasks import cancel_and_wait
 
 T = TypeVar("T")

@@ -38,6 +38,7 @@ UNIVERSE: Final = ("universe",)
 RECONCILE: Final = ("reconcile",)
 USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
+BRIDGE: Final = ("intent bridge",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -144,6 +145,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("INTENT_EXECUTOR_MAX_CONCURRENCY", Kind.INTEGER, "16", "Plans it works on at once.", EXECUTOR),
     Setting("INTENT_EXECUTOR_MIN_NOTIONAL_USDT", Kind.DECIMAL, "0", "Least notional of an opening order; 0 leaves it to the exchange.", EXECUTOR),
     Setting("QTOPS_FAILPOINT", Kind.TEXT, "", "Sandbox only: the step at which the executor kills itself.", EXECUTOR),
+    # intent bridge
+    Setting("INTENT_BRIDGE_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it opens; empty opens none.", BRIDGE),
+    _positive("INTENT_BRIDGE_POLICY_MAX_AGE_SECONDS", Kind.SECONDS, "3600", "Age from which the allowlist is stale.", BRIDGE),
+    _positive("INTENT_BRIDGE_MAX_AGE_SECONDS", Kind.SECONDS, "60", "Age from which an intent is too old.", BRIDGE),
+    Setting("INTENT_BRIDGE_ALLOW_SHORT", Kind.BOOLEAN, "false", "Whether a SELL while flat opens a short.", BRIDGE),
+    Setting("INTENT_BRIDGE_REQUIRE_LEDGER_FOR_OPEN", Kind.BOOLEAN, "false", "Whether an open needs a book of the symbol, even if flat.", BRIDGE),
+    Setting("INTENT_BRIDGE_FLAT_EPS", Kind.DECIMAL, "0", "Position, in base units, up to which a symbol is flat.", BRIDGE),
+    _positive("QT_MAX_NOTIONAL_USD", Kind.DECIMAL, "3000", "Notional of one open, in USD.", BRIDGE),
+    Setting("MAX_EXPOSURE_PCT", Kind.DECIMAL, "80", "Gross exposure after an open, percent of equity; 0 is no limit.", BRIDGE),
+    Setting("MIN_HOLD_SECONDS", Kind.SECONDS, "900", "Pause between a symbol's last fill and its next open.", BRIDGE, maximum=Decimal(3600)),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
     _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
@@ -205,6 +216,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("UNIVERSE", "8057", UNIVERSE),
     _port("USER_STREAM", "8058", USER_STREAM),
     _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
+    _port("INTENT_BRIDGE", "8059", BRIDGE),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -261,4 +273,6 @@ FAMILIES: Final = (
     "P29_",
     "P34_",
     "EXIT_",
+    "INTENT_BRIDGE_",
+    "BINANCE_",
 )

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 # An active list that was not renewed for three readings is not the exchange's word of now.
 _MISSED_READINGS: Final = 3
 _EXCHANGE_LIMIT_S: Final = 5.0
-# Each reader's own list. The bridge has none of its own: it makes no plan that the executor must
-# refuse. The executor's list is no tier but a bound: see `check_plan`.
+# Each reader's own list. The executor's is no tier but a bound: see `check_plan`.
 OWN_LISTS: Final = {
     Service.POSITION_GATE: "P33_ALLOWLIST",
     Service.EXECUTOR: "INTENT_EXECUTOR_ALLOWLIST",
-    Service.INTENT_BRIDGE: "INTENT_EXECUTOR_ALLOWLIST",
+    Service.INTENT_BRIDGE: "INTENT_BRIDGE_ALLOWLIST",
 }
 
 

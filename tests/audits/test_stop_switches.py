@@ -62,7 +62,7 @@ def test_the_board_says_who_when_and_why():
 def test_the_switches_that_exist_name_their_readers():
     rows = {row.switch: row for row in board().rows}
     gates = ("governor", "portfolio-gate", "position-gate", "executor")
-    assert rows["quantum:kill"].honoured_by == gates
+    assert rows["quantum:kill"].honoured_by == (*gates, "exit-monitor")
     assert rows["quantum:mode"].honoured_by == ("governor", "executor")
     assert rows["quantum:manual_lane:enabled"].value == "closed"
     assert rows["quantum:rollout"].honoured_by == ("governor",)

@@ -17,7 +17,7 @@ from qtops.gates.position import POSITION_GATE
 from tests.strategies import printable
 
 NAMESPACES = ("quantum", "{quantum}", "qt:2")
-PARTS = {"plan_id", "symbol", "service", "key_id", "environment"}
+PARTS = {"plan_id", "symbol", "service", "key_id", "environment", "intent_id"}
 
 
 def parts_of(key):

@@ -11,16 +11,13 @@ from qtops.contracts.decision import Allow, Deny
 from qtops.contracts.facts import Facts, Known, Position
 from qtops.contracts.registry import Service
 from qtops.contracts.vocabulary import DenyReason, GateName
-from qtops.services.harvest_metrics import ApplyMetrics, HarvestMetrics, HeatMetrics
-from qtops.services.metrics import (
-    AccountMetrics,
-    ExecutorMetrics,
-    GateMetrics,
-    LoopMetrics,
-    PollMetrics,
-    UserStreamMetrics,
-)
-from qtops.services.risk_metrics import BudgetMetrics, ClusterMetrics
+from qtops.services.metrics.executor import ExecutorMetrics
+from qtops.services.metrics.feeders import AccountMetrics, UserStreamMetrics
+from qtops.services.metrics.gates import GateMetrics
+from qtops.services.metrics.harvest import ApplyMetrics, HarvestMetrics, HeatMetrics
+from qtops.services.metrics.loop import LoopMetrics
+from qtops.services.metrics.polling import PollMetrics
+from qtops.services.metrics.risk import BudgetMetrics, ClusterMetrics
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 

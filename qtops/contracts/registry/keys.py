@@ -85,7 +85,7 @@ class Key(Enum):
         "cooldown:last_exec_ts:{symbol}",
         "string (ms)",
         Service.EXECUTOR,
-        (Service.POSITION_GATE,),
+        (Service.POSITION_GATE, Service.INTENT_BRIDGE),
         3600,
         "when the symbol last had an order filled",
     )
@@ -101,7 +101,13 @@ class Key(Enum):
         "state:positions:{symbol}",
         "hash",
         Service.SNAPSHOTS,
-        (Service.POSITION_GATE, Service.EXECUTOR, Service.APPLY_LAYER, Service.AUDITS),
+        (
+            Service.POSITION_GATE,
+            Service.EXECUTOR,
+            Service.APPLY_LAYER,
+            Service.INTENT_BRIDGE,
+            Service.AUDITS,
+        ),
         3600,
         "the exchange's position; flat is written as zero",
     )
@@ -118,6 +124,7 @@ class Key(Enum):
             Service.CLUSTERS,
             Service.RISK_BUDGET,
             Service.EXIT_MONITOR,
+            Service.INTENT_BRIDGE,
             Service.AUDITS,
         ),
         3600,
@@ -135,7 +142,13 @@ class Key(Enum):
         "state:market:{symbol}",
         "hash",
         Service.MARKET_STATE,
-        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.EXECUTOR, Service.EXIT_MONITOR),
+        (
+            Service.GOVERNOR,
+            Service.PORTFOLIO_GATE,
+            Service.EXECUTOR,
+            Service.EXIT_MONITOR,
+            Service.INTENT_BRIDGE,
+        ),
         3600,
         "the exchange's mark price",
     )
@@ -207,15 +220,15 @@ class Key(Enum):
         "exchange:filters",
         "hash symbol → JSON",
         Service.SNAPSHOTS,
-        (Service.POSITION_GATE, Service.RECONCILE),
-        86_400,
+        (Service.POSITION_GATE, Service.RECONCILE, Service.INTENT_BRIDGE),
+        86400,
         "lot steps and minimums from exchangeInfo",
     )
     BOOK = KeySpec(
         "position:ledger:{symbol}",
         "hash",
         Service.EXECUTOR,
-        (Service.POSITION_GATE, Service.RECONCILE, Service.AUDITS),
+        (Service.POSITION_GATE, Service.RECONCILE, Service.INTENT_BRIDGE, Service.AUDITS),
         None,
         "our book: the position as our own fills add up; it must outlive restarts. A repair by "
         "reconcile, or an operator's, compares its version",
@@ -307,6 +320,14 @@ class Key(Enum):
         (Service.INTENT_BRIDGE,),
         15,
         "lease that quiets the bridge; lapses when its holder dies",
+    )
+    INTENT_SEEN = KeySpec(
+        "intent_bridge:seen:{intent_id}",
+        "string (entry id)",
+        Service.INTENT_BRIDGE,
+        (Service.INTENT_BRIDGE,),
+        86_400,
+        "the intent became a plan: which entry of trade.intent it was",
     )
     RECONCILE_HOLD = KeySpec(
         "reconcile:hold:{symbol}",

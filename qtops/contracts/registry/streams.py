@@ -75,11 +75,12 @@ class Stream(Enum):
             Service.POSITION_GATE,
             Service.HEAT_CALIBRATION,
             Service.APPLY_LAYER,
+            Service.INTENT_BRIDGE,
         ),
         (),
         (Service.EXECUTOR, Service.AUDITS),
-        50_000,
-        "every decision of every gate; wakes the executor",
+        50000,
+        "every decision of every gate and of the intent bridge; wakes the executor",
     )
     EXCHANGE_EVENTS = StreamSpec(
         "exchange.events",

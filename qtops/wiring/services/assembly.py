@@ -94,7 +94,7 @@ class Assembly:
 
     def loop(self, handler: "Handler", inboxes: Sequence[Any]) -> Any:
         from qtops.services.loop import ServiceLoop
-        from qtops.services.metrics import LoopMetrics
+        from qtops.services.metrics.loop import LoopMetrics
 
         metrics = LoopMetrics(self.registry, self.service)
         return ServiceLoop(handler, inboxes, self.pulse(), self.clock, metrics)

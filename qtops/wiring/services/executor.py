@@ -24,7 +24,7 @@ def _build_executor(service: Service, settings: Settings) -> Running:
     from qtops.contracts.decision import DecisionRecord
     from qtops.gates.admission import AdmissionLimits
     from qtops.services.executor import Executor, ExecutorService
-    from qtops.services.metrics import ExecutorMetrics
+    from qtops.services.metrics.executor import ExecutorMetrics
     from qtops.services.plan_context import ExecutorContext, ExecutorLimits
     from qtops.services.wakeups import Wakeups
 

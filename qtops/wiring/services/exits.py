@@ -12,7 +12,7 @@ def _build_exit_monitor(service: Service, settings: Settings) -> Running:
     from qtops.contracts.vocabulary import GateMode
     from qtops.gates.exit_rules import ExitLimits
     from qtops.services.exit_monitor import ExitConfig, ExitMonitor
-    from qtops.services.metrics import ExitMetrics
+    from qtops.services.metrics.exits import ExitMetrics
 
     assembly = Assembly(service, settings)
     config = ExitConfig(

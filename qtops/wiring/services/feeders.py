@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _build_snapshots(service: Service, settings: Settings) -> Running:
     from qtops.adapters.snapshot_store import RedisSnapshotStore
-    from qtops.services.metrics import AccountMetrics
+    from qtops.services.metrics.feeders import AccountMetrics
     from qtops.services.snapshots import SnapshotPlan, SnapshotPublisher
 
     assembly = Assembly(service, settings)
@@ -62,7 +62,7 @@ def _allowed(settings: Settings) -> frozenset[str]:
 
 
 def _poller(assembly: Assembly, venue: "Venue") -> "Poller":
-    from qtops.services.metrics import PollMetrics
+    from qtops.services.metrics.polling import PollMetrics
     from qtops.services.polling import Poller
 
     metrics = PollMetrics(assembly.registry, assembly.service)
@@ -71,7 +71,7 @@ def _poller(assembly: Assembly, venue: "Venue") -> "Poller":
 
 def _build_universe(service: Service, settings: Settings) -> Running:
     from qtops.adapters.universe_store import RedisUniverseStore
-    from qtops.services.metrics import UniverseMetrics
+    from qtops.services.metrics.feeders import UniverseMetrics
     from qtops.services.universe import UniversePlan, UniverseService
 
     assembly = Assembly(service, settings)
@@ -91,7 +91,7 @@ def _build_universe(service: Service, settings: Settings) -> Running:
 def _build_user_stream(service: Service, settings: Settings) -> Running:
     from qtops.adapters.binance.user_stream import BinanceUserStream
     from qtops.adapters.event_log import RedisEventLog
-    from qtops.services.metrics import UserStreamMetrics
+    from qtops.services.metrics.feeders import UserStreamMetrics
     from qtops.services.user_stream import UserStreamService
 
     assembly = Assembly(service, settings)

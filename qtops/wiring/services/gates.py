@@ -78,7 +78,7 @@ def _tiers(service: Service, settings: Settings) -> "Tiers | None":
 def _build_gate(service: Service, settings: Settings) -> Running:
     from qtops.adapters.gate_store import RedisGateStore
     from qtops.services.gate_service import GateService
-    from qtops.services.metrics import GateMetrics
+    from qtops.services.metrics.gates import GateMetrics
 
     gate = next(g for g, s in GATE_SERVICES.items() if s is service)
     assembly = Assembly(service, settings)

@@ -15,7 +15,7 @@ def _build_harvest(service: Service, settings: Settings) -> Running:
     from qtops.adapters.harvest_store import RedisHarvestStore
     from qtops.gates.harvest import HarvestLimits
     from qtops.services.harvest import HarvestPace, HarvestService
-    from qtops.services.harvest_metrics import HarvestMetrics
+    from qtops.services.metrics.harvest import HarvestMetrics
 
     assembly = Assembly(service, settings)
     limits = HarvestLimits(
@@ -39,8 +39,8 @@ def _build_harvest(service: Service, settings: Settings) -> Running:
 def _build_heat(service: Service, settings: Settings) -> Running:
     from qtops.adapters.harvest_store import RedisHeatStore
     from qtops.gates.heat import HeatLimits
-    from qtops.services.harvest_metrics import HeatMetrics
     from qtops.services.heat_calibration import HeatCalibration
+    from qtops.services.metrics.harvest import HeatMetrics
 
     assembly = Assembly(service, settings)
     limits = HeatLimits(
@@ -61,7 +61,7 @@ def _build_apply(service: Service, settings: Settings) -> Running:
     from qtops.adapters.apply_store import RedisApplyStore
     from qtops.gates.apply import ApplyLimits
     from qtops.services.apply_layer import ApplyLayer
-    from qtops.services.harvest_metrics import ApplyMetrics
+    from qtops.services.metrics.harvest import ApplyMetrics
 
     assembly = Assembly(service, settings)
     limits = ApplyLimits(

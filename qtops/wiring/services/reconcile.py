@@ -11,7 +11,7 @@ from qtops.wiring.services.assembly import Assembly, Builder, Running
 def _build_reconcile(service: Service, settings: Settings) -> Running:
     from qtops.adapters.reconcile_store import RedisReconcileStore
     from qtops.gates.reconcile import ReconcileLimits
-    from qtops.services.metrics import ReconcileMetrics
+    from qtops.services.metrics.reconcile import ReconcileMetrics
     from qtops.services.reconcile import ReconcilePlan, Reconciler
 
     assembly = Assembly(service, settings)

@@ -11,8 +11,8 @@ from qtops.wiring.services.gates import portfolio_limits
 def _build_clusters(service: Service, settings: Settings) -> Running:
     from qtops.adapters.risk_store import RedisRiskStore
     from qtops.services.clusters import ClusterMonitor, ClusterPlan
+    from qtops.services.metrics.risk import ClusterMetrics
     from qtops.services.periodic import PeriodicService
-    from qtops.services.risk_metrics import ClusterMetrics
 
     assembly = Assembly(service, settings)
     plan = ClusterPlan(
@@ -32,9 +32,9 @@ def _build_clusters(service: Service, settings: Settings) -> Running:
 def _build_risk_budget(service: Service, settings: Settings) -> Running:
     from qtops.adapters.risk_store import RedisRiskStore
     from qtops.gates.budget import BudgetLimits
+    from qtops.services.metrics.risk import BudgetMetrics
     from qtops.services.periodic import PeriodicService
     from qtops.services.risk_budget import RiskBudget
-    from qtops.services.risk_metrics import BudgetMetrics
 
     assembly = Assembly(service, settings)
     heat = portfolio_limits(settings)
