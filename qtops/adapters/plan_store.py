@@ -259,7 +259,10 @@ def _reservation(plan: Plan) -> Reservation:
 
 
 def _lasting_reservation(s: Settlement) -> str:
-    """A filled open keeps its capacity until a snapshot taken after the fill shows it."""
+    """A filled open keeps its capacity until a snapshot taken after the fill shows it.
+
+    The script says when that was.
+    """
     if not s.filled or s.plan.reduce_only:
         return ""
     notional = s.result.details.get("notional_usdt", "0")
@@ -268,6 +271,5 @@ def _lasting_reservation(s: Settlement) -> str:
         state="filled",
         quantity=s.result.filled_quantity,
         notional_usdt=Decimal(str(notional)),
-        filled_at_ms=s.result.timestamp_ms,
     )
     return snapshot.encode_reservation(record)

@@ -3,8 +3,8 @@
 --       7 exec cooldown  8 trade cooldown  9 open history  10 heat cooldown
 -- ARGV: 1 owner  2 group  3 entry id  4 plan id  5 now ms  6 claim TTL s  7 result maxlen
 --       8 effect of the fill: 'open', 'reduce' or ''  9 book amount or ''  10 expected book version
---       11 reservation JSON while the fill is not yet in a snapshot, or ''  12 order id  13 side of the book
---       14 cooldown TTL s  15 history TTL s  16 plan digest
+--       11 reservation JSON while the fill is not yet in a snapshot, or '' (the time of the fill is set here)
+--       12 order id  13 side of the book  14 cooldown TTL s  15 history TTL s  16 plan digest
 --       17 run id that the conclusion rests on, or '' when it rests on the order itself
 --       18 symbol  19 when the position was read that a new book starts from, 0 when there is a book
 --       20… result fields
@@ -59,7 +59,12 @@ elseif ARGV[8] == 'reduce' then
   redis.call('SET', KEYS[10], ARGV[5], 'EX', ARGV[14])
 end
 if ARGV[11] ~= '' then
-  redis.call('HSET', KEYS[4], ARGV[4], ARGV[11])
+  -- By the clock that the snapshots are asked for by: the executor's idea of it lags by the time a reply was under
+  -- way, and a snapshot asked for in between would pass for one that shows the fill.
+  local time = redis.call('TIME')
+  local lasting = cjson.decode(ARGV[11])
+  lasting['filled_at_ms'] = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call('HSET', KEYS[4], ARGV[4], cjson.encode(lasting))
 else
   redis.call('HDEL', KEYS[4], ARGV[4])
 end
