@@ -202,7 +202,7 @@ class RedisPlanStore:
             names.group(s.delivery.stream, Service.EXECUTOR),
             s.delivery.entry_id,
             plan.plan_id,
-            str(s.result.timestamp_ms),
+            str(s.book_read_ms),
             str(CLAIM_TTL_S),
             str(Stream.APPLY_RESULT.value.maxlen),
             effect,
@@ -216,7 +216,6 @@ class RedisPlanStore:
             plan.digest,
             s.run_id,
             symbol,
-            str(s.book_read_ms),
             *flatten(s.result.to_fields()),
         ]
         return keys, args

@@ -185,7 +185,9 @@ class GateService(Generic[L]):
             state="issued",
             expires_at_ms=permit.expires_at_ms,
         )
-        return Promise(reservation, facts.reservations.value.version, secrets.randbits(VERSION_BITS))
+        return Promise(
+            reservation, facts.reservations.value.version, secrets.randbits(VERSION_BITS)
+        )
 
     def _report(self, issue: Issue, decision: Decision, facts: Facts) -> None:
         seconds = (issue.record.decided_at_ms - issue.delivery.entry_ms) / 1000

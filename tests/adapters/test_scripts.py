@@ -78,7 +78,8 @@ class Desk:
         self, plan_id: str, state: str, symbol: str = "TRXUSDT", expires_at_ms: int = FAR
     ) -> None:
         record = {"plan_id": plan_id, "symbol": symbol, "side": "BUY", "quantity": "100",
-                  "notional_usdt": "30", "state": state, "expires_at_ms": expires_at_ms}  # fmt: skip
+                  "notional_usdt": "30", "state": state,
+                  "expires_at_ms": expires_at_ms}  # fmt: skip
         key = self.link.names.key(Key.RESERVATIONS)
         await self.link.client.hset(key, plan_id, json.dumps(record))
 

@@ -1,16 +1,15 @@
-"""Two governors, each with a batch in hand: what one wrote is in no decision of the other's missing."""
+"""A governor's batch builds on its own promises: those really written, and nothing else."""
 
-import asyncio
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 
-import pytest
 from prometheus_client import CollectorRegistry
 
 from qtops.adapters.clock import SystemClock
 from qtops.adapters.gate_store import RedisGateStore
 from qtops.adapters.inbox import RedisInbox
-from qtops.contracts.registry import Service, Stream
+from qtops.contracts.registry import Key, Service, Stream
 from qtops.contracts.vocabulary import GateName
 from qtops.gates.governor import GOVERNOR, GovernorLimits
 from qtops.ports import Issue
@@ -83,15 +82,19 @@ async def test_a_batch_whose_first_promise_is_overtaken_is_decided_again_as_a_wh
     assert await flat_system.pending(Stream.APPLY_PLAN, Service.GOVERNOR) == 0
 
 
-@pytest.mark.parametrize("sizes", [(1, 3), (3, 1), (2, 5)])
-async def test_two_governors_at_once_promise_no_more_than_the_cap(flat_system: System, sizes):
+async def test_a_second_entry_of_a_held_plan_does_not_shrink_what_its_batch_sees(
+    flat_system: System,
+):
+    """The executor holds 59 for p1. An entry that says 9.50 under its id leaves it at 59."""
     await flat_system.start(*READERS)
-    plans = [TRX, ETH, XRP, ("ADAUSDT", "100"), ("AVAXUSDT", "2"), ("DOGEUSDT", "200"),
-             ("LINKUSDT", "3")]  # fmt: skip
-    asked = iter([open_plan(f"p{i}", *plan) for i, plan in enumerate(plans)])
-    governors = [Governor(flat_system, host) for host in ("one", "two")]
-    for governor, size in zip(governors, sizes, strict=True):
-        await governor.take(flat_system, *(next(asked) for _ in range(size)))
-    await asyncio.gather(*(governor.decide() for governor in governors))
-    _, total = await promised(flat_system)
-    assert 0 < total <= CAP
+    governor = Governor(flat_system, "one")
+    await governor.take(flat_system, open_plan("p1", *ETH))
+    await governor.decide()
+    key = flat_system.names.key(Key.RESERVATIONS)
+    held = {**(await reservations(flat_system))["p1"], "state": "admitted"}
+    await flat_system.link.client.hset(key, "p1", json.dumps(held))
+    await governor.take(
+        flat_system, open_plan("p1", "XRPUSDT", "5"), open_plan("p2", "ADAUSDT", "100")
+    )
+    await governor.decide()
+    assert await promised(flat_system) == ({"p1"}, Decimal(59))
