@@ -38,7 +38,7 @@ def ask(env: AppContext, hosts: Sequence[str], request: "Request", way: "Way") -
         _tell_one(env, asyncio.run(there.ask(hosts, request))[0])
         return
     answers = asyncio.run(there.ask(hosts, replace(request, flags=["--json"])))
-    _tell_all(env, request.words, answers)
+    _tell_all(env, request, way, answers)
 
 
 def worst(codes: Sequence[int]) -> ExitCode:
@@ -71,17 +71,17 @@ def _note_tunnel(env: AppContext, answer: "Answer") -> None:
         env.warn(f"{answer.host}: read by this qtops and its settings, through a tunnel to Redis")
 
 
-def _tell_all(env: AppContext, words: Sequence[str], answers: "Sequence[Answer]") -> None:
+def _tell_all(env: AppContext, request: "Request", way: "Way", answers: "Sequence[Answer]") -> None:
     for answer in answers:
         _note_tunnel(env, answer)
     code = worst([answer.code for answer in answers])
     fine = sum(answer.code == ExitCode.OK for answer in answers)
     status = "ok" if code == ExitCode.OK else "degraded"
-    payload = {"command": list(words), "hosts": {a.host: _payload(a) for a in answers}}
+    payload = {"command": request.words, "hosts": {a.host: _payload(a) for a in answers}}
 
     def text(out: Printer) -> None:
         is_fine = code == ExitCode.OK
-        detail = f"{fine} of {counted(len(answers), 'host')}: qtops {shlex.join(words)}"
+        detail = f"{fine} of {counted(len(answers), 'host')}: qtops {shlex.join(request.words)}"
         out.verdict(Mark.OK if is_fine else Mark.FAIL, status, detail)
         columns = [Column("host"), Column("status"), Column("exit", "right"), Column("via")]
         columns += [Column("took", "right"), Column("says", shrink=True)]
@@ -90,7 +90,7 @@ def _tell_all(env: AppContext, words: Sequence[str], answers: "Sequence[Answer]"
             if answer.code != ExitCode.OK:
                 mark = Mark.FAIL if answer.fault else Mark.WARN
                 out.finding(mark, f"{answer.host}: {_says(answer) or _status(answer)}")
-                out.hint(_next(answer, words))
+                out.hint(_next(answer, request, way))
 
     emit(env, CommandResult(SCHEMA, status, code, payload, text))
 
@@ -114,10 +114,13 @@ def _says(answer: "Answer") -> str:
     return str(error.get("message", "")) if isinstance(error, dict) else ""
 
 
-def _next(answer: "Answer", words: Sequence[str]) -> str:
+def _next(answer: "Answer", request: "Request", way: "Way") -> str:
     if answer.fault is not None and answer.fault.hint:
         return answer.fault.hint
-    return f"qtops {shlex.join(words)} --host {shlex.quote(answer.host)}"
+    options = ["--host", answer.host]
+    options += [] if way.port is None else ["--port", str(way.port)]
+    options += [] if way.key is None else ["--key", str(way.key)]
+    return shlex.join(["qtops", *request.command, *options, *request.arguments])
 
 
 def _payload(answer: "Answer") -> dict[str, Any]:

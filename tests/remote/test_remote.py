@@ -226,6 +226,9 @@ def test_several_hosts_make_one_table_and_the_worst_code(site, db):
     assert (alpha["exit_code"], alpha["error"]) == (0, None)
     assert changed["error"]["code"] == "ssh_host_key_changed"
     assert changed["document"] is None
+    db.set("quantum:control:kill", "1")
+    halted = site("kill", "status", "--host", "beta", *hosts, "--port", str(site.port)).out
+    assert f"    qtops kill status --host beta --port {site.port}\n" in halted
     table = site("trace", *hosts).out
     assert "1 of 2 hosts: qtops trace" in table.splitlines()[0]
     assert "HOST KEY CHANGED" in table
