@@ -10,6 +10,7 @@ from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted, counted
+from qtops.cli.remote import ReadsRedis
 from qtops.cli.spans import parse_span, span
 from qtops.errors import ExitCode
 
@@ -40,7 +41,7 @@ _FATES = {
 }
 
 
-@app.command("permits")
+@app.command("permits", cls=ReadsRedis)
 def permits(
     *,
     sample: Annotated[int, typer.Option(min=0, max=10_000, help="Permits to show by source.")] = 3,

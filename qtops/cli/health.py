@@ -11,6 +11,7 @@ from qtops.cli.context import AppContext, OutputClosedError, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
+from qtops.cli.remote import Reads
 from qtops.cli.spans import span
 from qtops.cli.state_directory import state_dir
 from qtops.errors import ExitCode, HostError, QtopsError, UsageError
@@ -45,7 +46,13 @@ class Format(StrEnum):
     PROM = "prom"
 
 
-@app.command()
+class _Health(Reads):
+    """Monitors are told by the host they watch; files and reports are left on it too."""
+
+    here_only = frozenset({"form", "textfile", "ping_url", "state"})
+
+
+@app.command(cls=_Health)
 def health(
     *,
     form: Annotated[

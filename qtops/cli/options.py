@@ -72,7 +72,7 @@ class HelpGroup(TyperGroup):
 
 class _Group(typer.Typer):
     def command(self, name: str | None = None, **settings: Any) -> Callable[..., Any]:
-        return super().command(name, cls=HelpCommand, **settings)
+        return super().command(name, **{"cls": HelpCommand} | settings)
 
 
 def command_group() -> typer.Typer:

@@ -10,6 +10,7 @@ from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Printer
+from qtops.cli.remote import ReadsRedis
 from qtops.cli.spans import parse_span, span
 from qtops.cli.trace_text import print_lives, print_not_found, print_refusals
 from qtops.errors import DecodeError, ExitCode, UsageError
@@ -27,7 +28,13 @@ REFUSALS_SCHEMA = "qtops.trace.refusals/v1"
 DEFAULT_WINDOW = "1h"
 
 
-@app.command()
+class _Trace(ReadsRedis):
+    """Through a tunnel the keys of this host would ask the exchange about another's account."""
+
+    by_redis = ("--no-exchange",)
+
+
+@app.command(cls=_Trace)
 def trace(
     plan_id: Annotated[str | None, typer.Argument(metavar="[PLAN_ID]", help="One plan.")] = None,
     *,

@@ -44,6 +44,7 @@ HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
 APPLY: Final = ("apply layer",)
 ROLLBACK: Final = ("rollback",)
+REMOTE: Final = ("--remote",)
 
 
 def _ratio(name: str, default: str, text: str) -> Setting:
@@ -220,6 +221,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
+    # other hosts
+    Setting("QTOPS_REMOTE_HOSTS", Kind.NAMES, "", "Hosts that --remote means when no --host is given.", REMOTE),
+    Setting("QTOPS_REMOTE_QTOPS", Kind.TEXT, "qtops", "The qtops of the other host; a full path where its PATH lacks it.", REMOTE),
+    Setting("QTOPS_REMOTE_REDIS", Kind.URL, "redis://127.0.0.1:6379/0", "Its Redis, seen from there, for the tunnel where there is no qtops.", REMOTE, choices=("redis",)),
+    Setting("QTOPS_REMOTE_SSH_CONFIG", Kind.TEXT, "", "ssh configuration to use instead of the user's own (ssh -F).", REMOTE),
+    Setting("QTOPS_REMOTE_CONNECT_SECONDS", Kind.SECONDS, "10", "How long a host may take to let us in.", REMOTE, minimum=ONE, maximum=Decimal(300)),
     # rollback
     Setting("QTOPS_STATE_DIR", Kind.TEXT, "", "Journals of rollbacks; empty is ~/.local/state/qtops, for root /var/lib/qtops.", ROLLBACK),
     Setting("QTOPS_SERVICE_CONTROL", Kind.CHOICE, "systemd", "Who restarts services: systemd, the sandbox, or the two commands.", ROLLBACK, choices=("systemd", "sandbox", "command")),
