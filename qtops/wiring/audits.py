@@ -8,10 +8,13 @@ from qtops.adapters.host_vitals import unit_commands
 from qtops.audits.env_files import Catalogue
 from qtops.audits.repos import RepoAudit
 from qtops.contracts.control import LEGACY_VARIABLES
+from qtops.contracts.venue import VenueOrder
 from qtops.errors import ConfigError
 from qtops.settings.catalogue import BY_ALIAS, BY_NAME, FAMILIES, SELECTORS
-from qtops.settings.model import Kind, Setting
+from qtops.settings.model import Kind, Setting, Settings
 from qtops.settings.parsing import parse
+from qtops.wiring import has_exchange_key
+from qtops.wiring.operator import exchange_reader
 
 # Environment files named unlike the readers in the catalogue.
 _READERS = {"intent-executor": "executor", "position-snapshot": "snapshots", "p33": "position gate"}
@@ -52,3 +55,17 @@ def _problem(setting: Setting, value: str) -> str:
 def repo_audit(roots: Sequence[Path]) -> RepoAudit:
     """Roots read with git, and this machine's units."""
     return RepoAudit(roots, read_git, unit_commands)
+
+
+async def recent_orders(settings: Settings, number: int) -> dict[str, list[VenueOrder]]:
+    """The last orders of the symbols that the executor may trade or that hold a position.
+
+    ConfigError without a key: an order history is the account's own.
+    """
+    if not has_exchange_key(settings):
+        raise ConfigError("no exchange key is configured", hint="qtops config show")
+    async with exchange_reader(settings) as venue:
+        await venue.sync_clock()
+        held = [position.symbol for position in await venue.positions()]
+        symbols = dict.fromkeys((*settings.names("INTENT_EXECUTOR_ALLOWLIST"), *held))
+        return {symbol: await venue.recent_orders(symbol, number) for symbol in symbols}
