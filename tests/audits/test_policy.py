@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+import qtops
 from qtops.audits import policy_rules
 from qtops.audits.checks import run_checks
 from qtops.audits.policy import PolicyAudit
@@ -181,3 +183,10 @@ def test_our_own_order_is_market_by_type(monkeypatch):
         policy_rules, "get_type_hints", lambda kind: hints if kind is OrderRequest else {}
     )
     assert judge_executor().verdict is Verdict.FAIL
+
+
+async def test_the_only_send_of_our_own_code_is_guarded(tmp_path, place):
+    place("etc/a.env", "A=1")
+    package = Path(qtops.__file__).parent / "adapters"
+    [(found, _, subject, _)] = await results(tmp_path, "policy.guard", [package])
+    assert (found, subject) == ("pass", f"{package}/binance/client.py#place_order")
