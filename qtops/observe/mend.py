@@ -1,0 +1,106 @@
+"""Mends what can be mended without guessing: wrapper, uid, id, datasource. The rest is kept."""
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+from qtops.observe.document import Document, Json, panels, targets, variables
+from qtops.observe.lint import source_fault
+
+VARIABLE: Final = "datasource"
+_LONGEST_UID: Final = 40
+
+
+def mend(documents: Sequence[Document], source_uid: str = "") -> dict[str, str]:
+    """New text by name, of the files that change. The same input gives the same output.
+
+    Of files that share a uid the first keeps it. `source_uid` is the datasource to write; without
+    one a variable of the dashboard lets the reader choose.
+    """
+    changed = {}
+    taken = {str(d.dashboard.get("uid")) for d in documents if not d.fault}
+    seen: set[str] = set()
+    for document in documents:
+        if document.fault:
+            continue
+        board = copy.deepcopy(document.dashboard)
+        uid = str(board.get("uid") or "")
+        if uid in seen or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", uid):
+            board["uid"] = uid = _fresh_uid(document.name, uid, taken)
+            taken.add(uid)
+        seen.add(uid)
+        if board.get("id") is not None:
+            board["id"] = None
+        _mend_sources(board, source_uid)
+        if board != document.content:
+            changed[document.name] = _written(board, document.text)
+    return changed
+
+
+def _fresh_uid(name: str, uid: str, taken: AbstractSet[str]) -> str:
+    """From the file's name, so that the next run, and the next machine, give the same."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", uid or name.rpartition("/")[2].removesuffix(".json"))
+    for turn in range(len(taken) + 1):
+        digest = hashlib.sha256(f"{name}\n{turn}".encode()).hexdigest()[:8]
+        fresh = f"{stem[: _LONGEST_UID - 9]}-{digest}"
+        if fresh not in taken:
+            return fresh
+    raise AssertionError("more uids taken than there are")
+
+
+def _mend_sources(board: Json, source_uid: str) -> None:
+    """Only of queries in PromQL: another datasource's name cannot be guessed."""
+    known = variables(board)
+    uid = source_uid or f"${{{VARIABLE}}}"
+    is_used = False
+    for holder in _holders(board, known):
+        holder["datasource"] = {"type": "prometheus", "uid": uid}
+        is_used = True
+    if is_used and not source_uid and VARIABLE not in known:
+        _add_variable(board)
+
+
+def _holders(board: Json, known: AbstractSet[str]) -> Iterator[Json]:
+    """Panels and queries whose datasource has to be written."""
+    for panel in panels(board):
+        asked = targets(panel)
+        if not asked or not all(isinstance(target.get("expr"), str) for target in asked):
+            continue
+        own = panel.get("datasource")
+        if own is None and all(target.get("datasource") is None for target in asked):
+            yield panel
+        for holder in (panel, *asked):
+            source = holder.get("datasource")
+            if source is not None and source_fault(source, known):
+                yield holder
+
+
+def _add_variable(board: Json) -> None:
+    templating = board.setdefault("templating", {})
+    rows = templating.setdefault("list", [])
+    rows.insert(0, datasource_variable())
+
+
+def datasource_variable() -> Json:
+    """Lets the reader choose among the Prometheus datasources; the default one at first."""
+    return {
+        "name": VARIABLE,
+        "label": "Prometheus",
+        "type": "datasource",
+        "query": "prometheus",
+        "current": {},
+        "hide": 0,
+        "refresh": 1,
+    }
+
+
+def _written(board: Json, before: str) -> str:
+    """As the file was written: its indent, its escapes, its last line end."""
+    indent = re.search(r"\n([ \t]+)\S", before)
+    step: Any = indent[1] if indent else None
+    text = json.dumps(board, indent=step, ensure_ascii=before.isascii())
+    return text + ("\n" if before.endswith("\n") else "")
