@@ -120,6 +120,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("QTOPS_GRAFANA_TOKEN", Kind.SECRET, "", "Grafana service account token, to see its datasources.", OBSERVE),
     Setting("QTOPS_NODE_EXPORTER_URL", Kind.URL, "http://127.0.0.1:9100", "node_exporter.", OBSERVE, choices=HTTP_SCHEMES),
     Setting("QTOPS_REDIS_EXPORTER_URL", Kind.URL, "http://127.0.0.1:9121", "redis_exporter.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_WAIVERS", Kind.TEXT, "", "TOML file with the accepted faults, [[waiver]] tables; empty is none.", ("audits",)),
     # market state
     Setting("MARKET_SYMBOLS", Kind.NAMES, "", "Symbols it reads besides the allowed and the held ones.", MARKET),
     _positive("MARKET_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", MARKET, aliases=("SNAPSHOT_MARKS_SECONDS",)),
