@@ -5,7 +5,10 @@ import shutil
 
 import pytest
 
-COMPONENTS = ("redis-server", "openssl", "git", "ssh-keygen", "sha256sum", "systemd-analyze")
+COMPONENTS = (
+    *("redis-server", "openssl", "git", "ssh-keygen", "sha256sum", "systemd-analyze"),
+    *("prometheus", "promtool"),
+)
 
 
 def pytest_configure() -> None:

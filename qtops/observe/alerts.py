@@ -20,7 +20,7 @@ class Alert:
 
 
 def alerts(snapshot_limit_s: int, *, hold: str = "") -> tuple[Alert, ...]:
-    """Ours. `snapshot_limit_s`: from where the position gate refuses. `hold` replaces every hold."""
+    """Ours. The position gate refuses from `snapshot_limit_s` on; `hold` replaces every hold."""
     rows = (
         Alert(
             "QtopsServiceDown",

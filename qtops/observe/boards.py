@@ -62,7 +62,10 @@ _OVERVIEW: Final = (
     Panel("Drawdown", (("qtops_account_drawdown_ratio", "drawdown"),), "percentunit"),
     Panel(
         "Exposure",
-        (("qtops_account_gross_exposure_usdt", "gross"), ("qtops_account_net_exposure_usdt", "net")),
+        (
+            ("qtops_account_gross_exposure_usdt", "gross"),
+            ("qtops_account_net_exposure_usdt", "net"),
+        ),
         "currencyUSD",
     ),
     Panel("Results", ((_by("executed", "intent_executor_executed_total"), "{{executed}}"),), "ops"),
@@ -104,6 +107,10 @@ _GATES: Final = (
         text="What is not zero here, the position gate refuses.",
     ),
 )
+_REFUSED: Final = (
+    "sum(rate(intent_executor_refused_total[15m]))"
+    " / sum(rate(intent_executor_processed_total[15m]))"
+)
 _EXECUTOR: Final = (
     Panel("Plans in hand", (("intent_executor_in_flight", "plans"),)),
     Panel("Results", ((_by("executed", "intent_executor_executed_total"), "{{executed}}"),), "ops"),
@@ -115,13 +122,7 @@ _EXECUTOR: Final = (
     ),
     Panel(
         "Share refused",
-        (
-            (
-                "sum(rate(intent_executor_refused_total[15m]))"
-                " / sum(rate(intent_executor_processed_total[15m]))",
-                "15 min",
-            ),
-        ),
+        ((_REFUSED, "15 min"),),
         "percentunit",
     ),
 )

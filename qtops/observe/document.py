@@ -14,7 +14,7 @@ WRAPPERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. `name` is its path below what the operator named; `fault` why it is no dashboard."""
+    """One file; `name` is its path below what was named, `fault` why it is no dashboard."""
 
     name: str
     text: str

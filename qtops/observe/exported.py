@@ -68,10 +68,19 @@ TEXTFILE: Final = frozenset(
         "qtops_run_duration_seconds",
     }
 )
+# `--format prom` of the audits, which a textfile can carry too.
+AUDITS: Final = frozenset(
+    {
+        "qtops_audit_check_status",
+        "qtops_audit_findings",
+        "qtops_audit_score_ratio",
+        "qtops_audit_coverage_ratio",
+    }
+)
 SERVICES: Final = _VALUES | {
     f"{name}_{part}" for name in _HISTOGRAMS for part in ("bucket", "sum", "count")
 }
-EXPORTED: Final = SERVICES | TEXTFILE
+EXPORTED: Final = SERVICES | TEXTFILE | AUDITS
 # Prometheus' own, about every target and every alert.
 BUILT_IN: Final = frozenset({"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped"})
 # Names that begin so are ours: one of them that is not exported is exported by nobody.

@@ -1,6 +1,7 @@
 """What is wrong with dashboards before Grafana reads them. Pure: files in, results out."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from qtops.observe.document import Document, Json, panels, targets, variables
 from qtops.observe.exported import BUILT_IN, EXPORTED, OURS
 from qtops.observe.promql import metric_names
 
-FIX: Final = "qtops observe dashboards fix {name} --dry-run"
+_FIX: Final = ("qtops", "observe", "dashboards", "fix")
 # Panels that show something without asking anybody.
 _SILENT: Final = frozenset(
     {"text", "row", "dashlist", "news", "alertlist", "welcome", "gettingstarted", "canvas"}
@@ -49,16 +50,21 @@ def lint(documents: Sequence[Document], live: AbstractSet[str] | None = None) ->
     twins = _twins(documents)
     for document in documents:
         faults = list(_faults(document, twins, live))
-        fine = _result(document, Rule("dashboards.fine", Severity.P2), "nothing to say")
-        results += faults or [fine]
+        results += faults or [_fine(document)]
     return results
 
 
-def _result(document: Document, rule: Rule, title: str, meaning: str = "") -> CheckResult:
-    verdict = Verdict.PASS if rule.check == "dashboards.fine" else Verdict.FAIL
-    fix = FIX.format(name=document.name) if verdict is Verdict.FAIL and rule.is_mended else ""
+def _fine(document: Document) -> CheckResult:
+    name = "dashboards.fine"
+    return CheckResult(name, document.name, Verdict.PASS, Severity.P2, "nothing to say")
+
+
+def _result(
+    document: Document, rule: Rule, title: str, meaning: str = "", others: Sequence[str] = ()
+) -> CheckResult:
+    fix = shlex.join([*_FIX, document.name, *others, "--dry-run"]) if rule.is_mended else ""
     return CheckResult(
-        rule.check, document.name, verdict, rule.severity, title, meaning=meaning, fix=fix
+        rule.check, document.name, Verdict.FAIL, rule.severity, title, meaning=meaning, fix=fix
     )
 
 
@@ -77,7 +83,7 @@ def _faults(
     if others := [name for name in twins.get(_uid(board), []) if name != document.name]:
         meaning = "one overwrites the other at every pass, and provisioning stops writing at all"
         title = f"uid {_uid(board)!r} is also that of {', '.join(others)}"
-        yield _result(document, UID, title, meaning)
+        yield _result(document, UID, title, meaning, others)
     for panel in panels(board):
         for title, rule in _panel(panel, variables(board), live):
             yield _result(document, rule, f"{_label(panel)}: {title}")

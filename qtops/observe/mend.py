@@ -43,9 +43,10 @@ def mend(documents: Sequence[Document], source_uid: str = "") -> dict[str, str]:
 
 def _fresh_uid(name: str, uid: str, taken: AbstractSet[str]) -> str:
     """From the file's name, so that the next run, and the next machine, give the same."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", uid or name.rpartition("/")[2].removesuffix(".json"))
+    file_name = name.rpartition("/")[2]
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", uid or file_name.removesuffix(".json"))
     for turn in range(len(taken) + 1):
-        digest = hashlib.sha256(f"{name}\n{turn}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(f"{file_name}\n{turn}".encode()).hexdigest()[:8]
         fresh = f"{stem[: _LONGEST_UID - 9]}-{digest}"
         if fresh not in taken:
             return fresh
@@ -80,9 +81,11 @@ def _holders(board: Json, known: AbstractSet[str]) -> Iterator[Json]:
 
 
 def _add_variable(board: Json) -> None:
-    templating = board.setdefault("templating", {})
-    rows = templating.setdefault("list", [])
-    rows.insert(0, datasource_variable())
+    found = board.get("templating")
+    templating = found if isinstance(found, dict) else {}
+    rows = templating.get("list")
+    templating["list"] = [datasource_variable(), *(rows if isinstance(rows, list) else [])]
+    board["templating"] = templating
 
 
 def datasource_variable() -> Json:
@@ -102,5 +105,6 @@ def _written(board: Json, before: str) -> str:
     """As the file was written: its indent, its escapes, its last line end."""
     indent = re.search(r"\n([ \t]+)\S", before)
     step: Any = indent[1] if indent else None
-    text = json.dumps(board, indent=step, ensure_ascii=before.isascii())
+    compact = None if step or '": ' in before else (",", ":")
+    text = json.dumps(board, indent=step, ensure_ascii=before.isascii(), separators=compact)
     return text + ("\n" if before.endswith("\n") else "")

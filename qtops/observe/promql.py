@@ -17,9 +17,13 @@ _TOKENS: Final = re.compile(
 )
 _LABEL_LISTS: Final = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _WORDS: Final = _LABEL_LISTS | {"and", "or", "unless", "offset", "bool", "atan2", "inf", "nan"}
-_AGGREGATORS: Final = frozenset(
-    "sum min max avg group stddev stdvar count count_values bottomk topk quantile".split()
-)
+_AGGREGATORS: Final = frozenset({"sum", "min", "max", "avg", "group", "stddev", "stdvar"}) | {
+    "count",
+    "count_values",
+    "bottomk",
+    "topk",
+    "quantile",
+}
 _Token = tuple[str, str]
 
 
