@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtops.observe.mend import VARIABLE, datasource_variable
+from qtops.observe.mend import VARIABLE_NAME, datasource_variable
 
 _SCHEMA: Final = 38  # Grafana 10; later versions migrate it
 _WIDTH: Final = 24
@@ -178,7 +178,7 @@ def dashboard(board: Board) -> dict[str, Any]:
 def _panel(panel: Panel, place: int) -> dict[str, Any]:
     across = _WIDTH // 3
     x, y = place % 3 * across, place // 3 * _HEIGHT
-    source = {"type": "prometheus", "uid": f"${{{VARIABLE}}}"}
+    source = {"type": "prometheus", "uid": f"${{{VARIABLE_NAME}}}"}
     return {
         "id": place + 1,
         "type": panel.kind,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 import yaml
 
@@ -9,13 +10,18 @@ from qtops.observe.alerts import alerts, rule_file
 from qtops.observe.boards import BOARDS, dashboard
 from qtops.observe.scrape import CONFIG_FILE, RULES_FILE, prometheus_config
 
+_TEXTFILE: Final = """\
+# The figures of `qtops health --textfile DIR/qtops.prom` come through node_exporter, which has to
+# run with --collector.textfile.directory=DIR.
+"""
+
 
 def bundle(
     services: Mapping[str, str], exporters: Mapping[str, str], snapshot_limit_s: int
 ) -> dict[str, str]:
     """The configuration, the rules, the dashboards."""
     files = {
-        CONFIG_FILE: _yaml(prometheus_config(services, exporters)),
+        CONFIG_FILE: _TEXTFILE + _yaml(prometheus_config(services, exporters)),
         RULES_FILE: _yaml(rule_file(alerts(snapshot_limit_s))),
     }
     return files | {

@@ -1,11 +1,16 @@
 """A dashboard file as it is on the disk, and the parts of it that lint and fix look at."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from qtops.observe.promql import has_pipe, metric_names
+
 Json = dict[str, Any]
+Plugins = Mapping[str, str]
+VARIABLE: Final = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")
 # What Grafana's API puts around a dashboard, and what its import asks for beside one.
 WRAPPERS: Final = frozenset(
     {"dashboard", "meta", "folderId", "folderUid", "overwrite", "message", "inputs"}
@@ -71,9 +76,50 @@ def targets(panel: Mapping[str, Any]) -> list[Json]:
 
 def variables(dashboard: Mapping[str, Any]) -> set[str]:
     """Names of the dashboard's own variables."""
+    return {str(row.get("name")) for row in _variables(dashboard)}
+
+
+def _variables(dashboard: Mapping[str, Any]) -> Iterator[Json]:
     templating = dashboard.get("templating")
-    rows = _dicts(templating, "list") if isinstance(templating, dict) else iter(())
-    return {str(row.get("name")) for row in rows}
+    return _dicts(templating, "list") if isinstance(templating, dict) else iter(())
+
+
+def source_of(panel: Mapping[str, Any], target: Mapping[str, Any]) -> Any:
+    """Whom a query asks: its own datasource, else the panel's; None is Grafana's default."""
+    own = target.get("datasource")
+    return panel.get("datasource") if own is None else own
+
+
+def is_promql(panel: Mapping[str, Any], target: Mapping[str, Any], plugins: Plugins) -> bool:
+    """Whether a query can be taken for PromQL: Loki's, for one, have an `expr` too."""
+    expression, source = target.get("expr"), source_of(panel, target)
+    if not isinstance(expression, str) or has_pipe(expression):
+        return False
+    return bool(metric_names(expression)) if source is None else _is_prometheus(source, plugins)
+
+
+def _is_prometheus(source: Any, plugins: Plugins) -> bool:
+    if isinstance(source, dict):
+        if "type" in source:
+            return bool(source["type"] == "prometheus")
+        source = source.get("uid")
+    if not isinstance(source, str):
+        return False
+    variable = VARIABLE.fullmatch(source)
+    if variable and variable[1] in plugins:
+        return plugins[variable[1]] == "prometheus"
+    return "prom" in source.lower()
+
+
+def plugins_of(dashboard: Mapping[str, Any]) -> Plugins:
+    """What kind of datasource a variable of the dashboard, or of its import, stands for."""
+    inputs = {str(i.get("name")): str(i.get("pluginId")) for i in _dicts(dashboard, "__inputs")}
+    chosen = {
+        str(row.get("name")): str(row.get("query"))
+        for row in _variables(dashboard)
+        if row.get("type") == "datasource"
+    }
+    return inputs | chosen
 
 
 def _dicts(parent: Mapping[str, Any], key: str) -> Iterator[Json]:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qtops.contracts.check import CheckResult, Severity, Verdict
-from qtops.observe.document import Document, Json, panels, targets, variables
+from qtops.observe.document import (
+    VARIABLE,
+    Document,
+    Json,
+    is_promql,
+    panels,
+    plugins_of,
+    source_of,
+    targets,
+    variables,
+)
 from qtops.observe.exported import BUILT_IN, EXPORTED, OURS
 from qtops.observe.promql import metric_names
 
@@ -18,7 +28,6 @@ _SILENT: Final = frozenset(
     {"text", "row", "dashlist", "news", "alertlist", "welcome", "gettingstarted", "canvas"}
 )
 _MINE: Final = frozenset({"-- Mixed --", "-- Dashboard --", "-- Grafana --", "grafana"})
-_VARIABLE: Final = re.compile(r"\$\{?(\w+)(?::\w+)?\}?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ UID: Final = Rule("dashboards.uid", Severity.P1)
 ID: Final = Rule("dashboards.id", Severity.P2)
 HEAD: Final = Rule("dashboards.head", Severity.P2, is_mended=False)
 SOURCE: Final = Rule("dashboards.datasource", Severity.P2)
+OTHER_SOURCE: Final = Rule("dashboards.datasource", Severity.P2, is_mended=False)
 QUERY: Final = Rule("dashboards.queries", Severity.P2, is_mended=False)
 METRIC: Final = Rule("dashboards.metrics", Severity.P1, is_mended=False)
 
@@ -85,7 +95,7 @@ def _faults(
         title = f"uid {_uid(board)!r} is also that of {', '.join(others)}"
         yield _result(document, UID, title, meaning, others)
     for panel in panels(board):
-        for title, rule in _panel(panel, variables(board), live):
+        for title, rule in _panel(panel, board, live):
             yield _result(document, rule, f"{_label(panel)}: {title}")
 
 
@@ -118,29 +128,25 @@ def _label(panel: Json) -> str:
     return f"panel {panel.get('title') or panel.get('id') or 'without a title'!r}"
 
 
-def _panel(
-    panel: Json, known: AbstractSet[str], live: AbstractSet[str] | None
-) -> Iterator[tuple[str, Rule]]:
+def _panel(panel: Json, board: Json, live: AbstractSet[str] | None) -> Iterator[tuple[str, Rule]]:
     asked = targets(panel)
     if not asked and panel.get("type") not in _SILENT and "libraryPanel" not in panel:
         yield "it asks nothing (no targets)", QUERY
-    for fault in dict.fromkeys(source_faults(panel, known)):
-        yield fault, SOURCE
-    expressions = [str(target["expr"]) for target in asked if target.get("expr")]
-    named = {name for expression in expressions for name in metric_names(expression)}
+    known, plugins = variables(board), plugins_of(board)
+    ours = [target for target in asked if is_promql(panel, target, plugins)]
+    faults: dict[str, Rule] = {}
+    for target in asked:
+        source, is_ours = source_of(panel, target), target in ours
+        fault = source_fault(source, known)
+        if source is None and is_ours:
+            fault = "no datasource: it asks whatever happens to be the default"
+        if fault:
+            faults.setdefault(fault, SOURCE if is_ours else OTHER_SOURCE)
+    yield from faults.items()
+    named = {name for target in ours for name in metric_names(target["expr"])}
     for name in sorted(named):
         if is_exported_by_nobody(name, live):
             yield f"nobody exports {name}", METRIC
-
-
-def source_faults(panel: Json, known: AbstractSet[str]) -> Iterator[str]:
-    """What is wrong with the datasources of a panel and of its queries."""
-    for target in targets(panel):
-        source = target.get("datasource", panel.get("datasource"))
-        if source is None and target.get("expr"):
-            yield "no datasource: it asks whatever happens to be the default"
-        elif fault := source_fault(source, known):
-            yield fault
 
 
 def source_fault(source: Any, known: AbstractSet[str]) -> str:
@@ -149,7 +155,7 @@ def source_fault(source: Any, known: AbstractSet[str]) -> str:
     uid = source if is_name else source.get("uid") if isinstance(source, dict) else ""
     if not isinstance(uid, str) or uid in _MINE or source is None:
         return ""
-    variable = _VARIABLE.fullmatch(uid)
+    variable = VARIABLE.fullmatch(uid)
     if variable and variable[1] not in known:
         return f"datasource {uid} does not resolve: the dashboard has no such variable"
     if is_name and not variable:

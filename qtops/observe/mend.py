@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from qtops.observe.document import Document, Json, panels, targets, variables
+from qtops.observe.document import Document, Json, is_promql, panels, plugins_of, targets, variables
 from qtops.observe.lint import source_fault
 
-VARIABLE: Final = "datasource"
+VARIABLE_NAME: Final = "datasource"
 _LONGEST_UID: Final = 40
 
 
@@ -54,30 +54,35 @@ def _fresh_uid(name: str, uid: str, taken: AbstractSet[str]) -> str:
 
 
 def _mend_sources(board: Json, source_uid: str) -> None:
-    """Only of queries in PromQL: another datasource's name cannot be guessed."""
+    """Only of queries in PromQL: another datasource cannot be guessed."""
     known = variables(board)
-    uid = source_uid or f"${{{VARIABLE}}}"
-    is_used = False
-    for holder in _holders(board, known):
+    holders = list(_holders(board, known))
+    for holder in holders:
+        uid = source_uid or f"${{{VARIABLE_NAME}}}"
         holder["datasource"] = {"type": "prometheus", "uid": uid}
-        is_used = True
-    if is_used and not source_uid and VARIABLE not in known:
+    if holders and not source_uid and VARIABLE_NAME not in known:
         _add_variable(board)
 
 
 def _holders(board: Json, known: AbstractSet[str]) -> Iterator[Json]:
     """Panels and queries whose datasource has to be written."""
+    plugins = plugins_of(board)
     for panel in panels(board):
         asked = targets(panel)
-        if not asked or not all(isinstance(target.get("expr"), str) for target in asked):
+        ours = [target for target in asked if is_promql(panel, target, plugins)]
+        if not ours:
             continue
-        own = panel.get("datasource")
-        if own is None and all(target.get("datasource") is None for target in asked):
+        own, bare = panel.get("datasource"), any(t.get("datasource") is None for t in ours)
+        # The panel's own is of all its queries; one query of another kind, and it is left alone.
+        is_whole = len(ours) == len(asked) and bool(
+            bare if own is None else source_fault(own, known)
+        )
+        if is_whole:
             yield panel
-        for holder in (panel, *asked):
-            source = holder.get("datasource")
-            if source is not None and source_fault(source, known):
-                yield holder
+        for target in ours:
+            found = target.get("datasource")
+            if source_fault(found, known) or (found is None and own is None and not is_whole):
+                yield target
 
 
 def _add_variable(board: Json) -> None:
@@ -91,7 +96,7 @@ def _add_variable(board: Json) -> None:
 def datasource_variable() -> Json:
     """Lets the reader choose among the Prometheus datasources; the default one at first."""
     return {
-        "name": VARIABLE,
+        "name": VARIABLE_NAME,
         "label": "Prometheus",
         "type": "datasource",
         "query": "prometheus",

@@ -51,6 +51,11 @@ def metric_names(expression: str) -> set[str]:
     return names
 
 
+def has_pipe(expression: str) -> bool:
+    """A bare `|`, which PromQL does not know and the languages of logs do."""
+    return any(token == ("other", "|") for token in _tokens(expression))
+
+
 def _tokens(expression: str) -> Iterator[_Token]:
     for found in _TOKENS.finditer(expression):
         if found.lastgroup not in {"skip", "range"}:

@@ -150,6 +150,38 @@ def test_what_is_not_understood_is_kept():
     assert mend([strange]) == {}
 
 
+@pytest.mark.parametrize(
+    ("expr", "source"),
+    [
+        ('count_over_time({job="x"} | json [5m])', None),
+        ('rate({job="x"}[5m])', None),
+        ("p26_nothing", "Loki"),
+        ("p26_nothing", {"type": "loki", "uid": ""}),
+        ("p26_nothing", "${DS_LOGS}"),
+    ],
+)
+def test_a_query_that_is_no_promql_is_neither_judged_nor_given_a_prometheus(expr, source):
+    one = document(board(panel(expr, source), __inputs=[{"name": "DS_LOGS", "pluginId": "loki"}]))
+    assert [name for name, _ in faults(one, live=set()) if name == "metrics"] == []
+    assert mend([one]) == {}
+    assert all("fix" not in result.fix for result in lint([one]))
+
+
+def test_the_panel_is_given_the_datasource_and_a_query_only_where_it_stands_alone():
+    loki = {"expr": "x", "datasource": {"type": "loki", "uid": "l"}}
+    mixed = panel(source=None, targets=[{"expr": "up"}, loki])
+    [after] = mended(document(board(panel(source=None), mixed)), source="prom")
+    whole, part = after.dashboard["panels"]
+    assert whole == panel()
+    assert part == panel(source=None, targets=[{"expr": "up", "datasource": SOURCE}, loki])
+
+
+def test_an_import_placeholder_says_what_it_stands_for():
+    one = board(panel(source="${DS_X}"), __inputs=[{"name": "DS_X", "pluginId": "prometheus"}])
+    [after] = mended(document(one), source="prom")
+    assert after.dashboard["panels"][0]["datasource"] == {"type": "prometheus", "uid": "prom"}
+
+
 def test_the_file_keeps_its_indent_its_escapes_and_its_end():
     text = json.dumps(board(id=7, title="ü"), indent="\t", ensure_ascii=False)
     [after] = mend([document(text)]).values()
