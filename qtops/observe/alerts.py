@@ -1,6 +1,7 @@
 """The alert rules that qtops ships. Every metric in them is exported (`exported.py`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final
 
 HEALTH_RUN: Final = 'qtops_run_last_success_timestamp_seconds{verb="health"}'
@@ -19,7 +20,7 @@ class Alert:
     fix: str
 
 
-def alerts(snapshot_limit_s: int, *, hold: str = "") -> tuple[Alert, ...]:
+def alerts(snapshot_limit_s: int | Decimal, *, hold: str = "") -> tuple[Alert, ...]:
     """Ours. The position gate refuses from `snapshot_limit_s` on; `hold` replaces every hold."""
     rows = (
         Alert(
@@ -114,11 +115,7 @@ def alerts(snapshot_limit_s: int, *, hold: str = "") -> tuple[Alert, ...]:
             "qtops audit streams",
         ),
     )
-    return tuple(_held(row, hold) for row in rows)
-
-
-def _held(row: Alert, hold: str) -> Alert:
-    return Alert(row.name, row.expr, hold or row.hold, row.severity, row.summary, row.fix)
+    return tuple(replace(row, hold=hold or row.hold) for row in rows)
 
 
 def rule_file(rows: tuple[Alert, ...]) -> dict[str, Any]:

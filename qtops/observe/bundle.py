@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 import yaml
@@ -17,7 +18,7 @@ _TEXTFILE: Final = """\
 
 
 def bundle(
-    services: Mapping[str, str], exporters: Mapping[str, str], snapshot_limit_s: int
+    services: Mapping[str, str], exporters: Mapping[str, str], snapshot_limit_s: int | Decimal
 ) -> dict[str, str]:
     """The configuration, the rules, the dashboards."""
     files = {

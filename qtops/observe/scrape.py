@@ -21,11 +21,7 @@ def prometheus_config(
         {"job_name": name, "static_configs": [{"targets": [at]}]} for name, at in exporters.items()
     ]
     return {
-        "global": {
-            "scrape_interval": interval,
-            "scrape_timeout": interval if interval == "1s" else "10s",
-            "evaluation_interval": interval,
-        },
+        "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [RULES_FILE],
         "scrape_configs": jobs,
     }

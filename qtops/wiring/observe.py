@@ -1,5 +1,6 @@
 """Settings → the checks of `qtops observe check`, and what `observe export` configures."""
 
+from decimal import Decimal
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -59,9 +60,9 @@ def _address(url: str) -> str:
     return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
-def _snapshot_limit_s(settings: Settings) -> int:
+def _snapshot_limit_s(settings: Settings) -> Decimal:
     """From there the position gate refuses."""
-    return settings.milliseconds("P33_STALE_THRESHOLD_SEC") // 1000
+    return Decimal(settings.milliseconds("P33_STALE_THRESHOLD_SEC")) / 1000
 
 
 def checks(settings: Settings) -> list[Check]:

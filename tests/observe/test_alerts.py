@@ -1,13 +1,16 @@
 """Every alert fires when it should and not otherwise, as Prometheus' own tool sees it."""
 
+import shutil
 import subprocess
 
+import pytest
 import yaml
 
 from qtops.observe.alerts import HEALTH_RUN, alerts, rule_file
 from qtops.observe.bundle import bundle
 from qtops.observe.scrape import RULES_FILE
 
+pytestmark = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
 ROWS = alerts(10)
 MARKS = 'qtops_market_state_last_success_timestamp_seconds{what="marks"}'
 POSITIONS = 'qtops_snapshots_last_success_timestamp_seconds{what="positions"}'

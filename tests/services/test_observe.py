@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from qtops.observe.lint import is_exported_by_nobody
 from qtops.observe.scrape import RULES_FILE, prometheus_config
 from qtops.wiring.observe import checks, live_metrics, service_addresses
 
+pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus")
 PAIR = (Service.GOVERNOR, Service.SNAPSHOTS)
 LIMIT_S = 30
 
