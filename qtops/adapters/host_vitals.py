@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,8 @@ from qtops.errors import HostError
 SYSTEMD_RUNS: Final = Path("/run/systemd/system")  # what sd_booted(3) looks at
 UNITS: Final = ("quantum-*", "qtops-*")
 _LIST_FAILED: Final = ("list-units", "--failed", "--plain", "--no-legend", "--no-pager", "--all")
+
+_SHOW: Final = ("show", "--property=Id,WorkingDirectory,ExecStart", "--no-pager", "--")
 
 
 def disk_vitals(paths: Sequence[Path]) -> Sequence[DiskVitals]:
@@ -34,11 +36,27 @@ def _ratio(free: int, total: int) -> Decimal:
 
 async def failed_units(program: str = "systemctl") -> Sequence[str]:
     """Names of our units that have failed. HostError when systemctl cannot say."""
+    out = await _systemctl(program, *_LIST_FAILED, *UNITS)
+    return [line.split()[0] for line in out.splitlines() if line.split()]
+
+
+async def unit_commands(program: str = "systemctl") -> Sequence[Mapping[str, str]]:
+    """Id, WorkingDirectory and ExecStart of our loaded units, as `systemctl show` says them.
+
+    HostError where systemd is not the init, or cannot say.
+    """
+    if not SYSTEMD_RUNS.exists():
+        raise HostError("systemd is not the init here")
+    out = await _systemctl(program, *_SHOW, *UNITS)
+    blocks = [block.splitlines() for block in out.split("\n\n") if block.strip()]
+    return [dict(line.split("=", 1) for line in block if "=" in line) for block in blocks]
+
+
+async def _systemctl(program: str, *argv: str) -> str:
     try:
         process = await asyncio.create_subprocess_exec(
             program,
-            *_LIST_FAILED,
-            *UNITS,
+            *argv,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -54,4 +72,4 @@ async def failed_units(program: str = "systemctl") -> Sequence[str]:
     if process.returncode:
         text = " ".join(err.decode(errors="replace").split())[:200]
         raise HostError(f"{program} ended with {process.returncode}: {text}")
-    return [line.split()[0] for line in out.decode(errors="replace").splitlines() if line.split()]
+    return out.decode(errors="replace")
