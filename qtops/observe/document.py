@@ -60,6 +60,12 @@ def _no_twins(pairs: Sequence[tuple[str, Any]]) -> Json:
     return found
 
 
+def uid_of(dashboard: Mapping[str, Any]) -> str:
+    """The dashboard's own name for links; empty when it is missing or no text."""
+    uid = dashboard.get("uid")
+    return uid if isinstance(uid, str) else ""
+
+
 def panels(dashboard: Mapping[str, Any]) -> Iterator[Json]:
     """Every panel that shows something; those inside rows too, old rows included."""
     for one in [*_dicts(dashboard, "panels"), *_dicts(dashboard, "rows")]:

@@ -17,6 +17,7 @@ from qtops.observe.document import (
     plugins_of,
     source_of,
     targets,
+    uid_of,
     variables,
 )
 from qtops.observe.exported import BUILT_IN, EXPORTED, OURS
@@ -90,31 +91,27 @@ def _faults(
         yield _result(document, WRAPPED, "wrapped as Grafana's API does", meaning)
     for title, rule in _head(board):
         yield _result(document, rule, title)
-    if others := [name for name in twins.get(_uid(board), []) if name != document.name]:
+    if others := [name for name in twins.get(uid_of(board), []) if name != document.name]:
         meaning = "one overwrites the other at every pass, and provisioning stops writing at all"
-        title = f"uid {_uid(board)!r} is also that of {', '.join(others)}"
+        title = f"uid {uid_of(board)!r} is also that of {', '.join(others)}"
         yield _result(document, UID, title, meaning, others)
     for panel in panels(board):
         for title, rule in _panel(panel, board, live):
             yield _result(document, rule, f"{_label(panel)}: {title}")
 
 
-def _uid(board: Json) -> str:
-    return str(board.get("uid") or "")
-
-
 def _twins(documents: Sequence[Document]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for document in documents:
-        if not document.fault and _uid(document.dashboard):
-            found.setdefault(_uid(document.dashboard), []).append(document.name)
+        if not document.fault and uid_of(document.dashboard):
+            found.setdefault(uid_of(document.dashboard), []).append(document.name)
     return found
 
 
 def _head(board: Json) -> Iterator[tuple[str, Rule]]:
-    if not _uid(board):
+    if not uid_of(board):
         yield "no uid: Grafana makes one up, links and alerts lose it", UID
-    elif not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", _uid(board)):
+    elif not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", uid_of(board)):
         yield "uid must be 40 letters, digits, - or _ at most", UID
     if board.get("id") is not None:
         yield "id is not null: it belongs to the Grafana that it was taken from", ID
@@ -130,7 +127,7 @@ def _label(panel: Json) -> str:
 
 def _panel(panel: Json, board: Json, live: AbstractSet[str] | None) -> Iterator[tuple[str, Rule]]:
     asked = targets(panel)
-    if not asked and panel.get("type") not in _SILENT and "libraryPanel" not in panel:
+    if not asked and str(panel.get("type")) not in _SILENT and "libraryPanel" not in panel:
         yield "it asks nothing (no targets)", QUERY
     known, plugins = variables(board), plugins_of(board)
     ours = [target for target in asked if is_promql(panel, target, plugins)]

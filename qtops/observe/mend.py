@@ -8,7 +8,16 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from qtops.observe.document import Document, Json, is_promql, panels, plugins_of, targets, variables
+from qtops.observe.document import (
+    Document,
+    Json,
+    is_promql,
+    panels,
+    plugins_of,
+    targets,
+    uid_of,
+    variables,
+)
 from qtops.observe.lint import source_fault
 
 VARIABLE_NAME: Final = "datasource"
@@ -22,13 +31,13 @@ def mend(documents: Sequence[Document], source_uid: str = "") -> dict[str, str]:
     one a variable of the dashboard lets the reader choose.
     """
     changed = {}
-    taken = {str(d.dashboard.get("uid")) for d in documents if not d.fault}
+    taken = {uid_of(d.dashboard) for d in documents if not d.fault}
     seen: set[str] = set()
     for document in documents:
         if document.fault:
             continue
         board = copy.deepcopy(document.dashboard)
-        uid = str(board.get("uid") or "")
+        uid = uid_of(board)
         if uid in seen or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", uid):
             board["uid"] = uid = _fresh_uid(document.name, uid, taken)
             taken.add(uid)

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qtops.contracts.check import Verdict
 from qtops.observe.boards import BOARDS, dashboard
@@ -62,6 +64,7 @@ TABLE = [
     ({"dashboard": board()}, "unwrapped", "wrapped"),
     ({"dashboard": board(), "meta": {}}, "unwrapped", "wrapped"),
     (without("uid"), "uid", "no uid"),
+    (board(uid=7), "uid", "no uid"),
     (board(uid="a b"), "uid", "40 letters"),
     (board(uid="a" * 41), "uid", "40 letters"),
     (board(id=7), "id", "not null"),
@@ -188,3 +191,43 @@ def test_the_file_keeps_its_indent_its_escapes_and_its_end():
     assert after == text.replace('"id": 7,', '"id": null,')
     small = json.dumps(board(id=7), separators=(",", ":"))
     assert mend([document(small)])["a.json"] == small.replace('"id":7,', '"id":null,')
+
+
+SCALARS = st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["", "a", "${x}", "up"])
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["uid", "type", "expr", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def some(**fields):
+    """Objects with these keys, each of which may also hold anything."""
+    return st.fixed_dictionaries({}, optional={k: v | ANYTHING for k, v in fields.items()})
+
+
+TARGETS = some(expr=st.just("up"), datasource=ANYTHING)
+PANELS = some(type=SCALARS, title=SCALARS, datasource=ANYTHING, targets=st.lists(TARGETS))
+DASHBOARDS = some(
+    uid=SCALARS,
+    id=SCALARS,
+    title=SCALARS,
+    schemaVersion=SCALARS,
+    templating=some(list=st.lists(some(name=SCALARS, type=SCALARS, query=SCALARS))),
+    panels=st.lists(PANELS | some(panels=st.lists(PANELS)), max_size=3),
+    dashboard=ANYTHING,
+)
+
+
+@given(st.lists(DASHBOARDS, min_size=1, max_size=3))
+@settings(max_examples=200)
+def test_whatever_is_in_a_file_it_is_judged_and_mending_it_twice_is_mending_it_once(contents):
+    documents = [document(content, f"{n}.json") for n, content in enumerate(contents)]
+    assert {result.subject for result in lint(documents)} == {one.name for one in documents}
+    once = mended(*documents)
+    assert mend(once) == {}
+    promised = {r.check for r in lint(once) if r.fix}
+    assert promised == set()
