@@ -14,6 +14,8 @@ COMPONENTS = (
     "sshd",
     "sha256sum",
     "systemd-analyze",
+    "prometheus",
+    "promtool",
 )
 PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"  # where Debian keeps sshd
 

@@ -106,6 +106,7 @@ PARTS: tuple[Part, ...] = (
     Part("prompt", "qtops.cli.prompt", "An operation's prompt: filled, checked, its schema."),
     Part("runbook", "qtops.cli.runbook", "An operation's page to work through."),
     Part("install", "qtops.cli.install", "Units, a health timer, a line for cron, completion."),
+    Part("observe", "qtops.cli.observe", "Prometheus, Grafana, exporters: looked at, configured."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
 )

@@ -45,6 +45,7 @@ HEAT: Final = ("heat calibration",)
 APPLY: Final = ("apply layer",)
 ROLLBACK: Final = ("rollback",)
 REMOTE: Final = ("--remote",)
+OBSERVE: Final = ("observe",)
 
 
 def _ratio(name: str, default: str, text: str) -> Setting:
@@ -162,6 +163,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
     # health
     Setting("QTOPS_HEALTH_PING_URL", Kind.SECRET, "", "Where health reports that it ran, when there is no --ping-url; the path is a secret.", ("health",)),
+    # observe
+    Setting("QTOPS_PROMETHEUS_URL", Kind.URL, "", "Prometheus; empty looks where it listens.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_GRAFANA_URL", Kind.URL, "http://127.0.0.1:3000", "Grafana.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_GRAFANA_TOKEN", Kind.SECRET, "", "Grafana service account token, to see its datasources.", OBSERVE),
+    Setting("QTOPS_NODE_EXPORTER_URL", Kind.URL, "http://127.0.0.1:9100", "node_exporter.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_REDIS_EXPORTER_URL", Kind.URL, "http://127.0.0.1:9121", "redis_exporter.", OBSERVE, choices=HTTP_SCHEMES),
     Setting("QTOPS_WAIVERS", Kind.TEXT, "", "TOML file with the accepted faults, [[waiver]] tables; empty is none.", ("audits",)),
     # market state
     Setting("MARKET_SYMBOLS", Kind.NAMES, "", "Symbols it reads besides the allowed and the held ones.", MARKET),
