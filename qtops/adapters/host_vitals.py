@@ -1,14 +1,13 @@
 """What `qtops health` reads of this machine: file systems, and failed units of systemd."""
 
-import asyncio
 import os
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from qtops.adapters.host_program import output_of
 from qtops.contracts.vitals import DiskVitals
-from qtops.errors import HostError
 
 SYSTEMD_RUNS: Final = Path("/run/systemd/system")  # what sd_booted(3) looks at
 UNITS: Final = ("quantum-*", "qtops-*")
@@ -34,24 +33,5 @@ def _ratio(free: int, total: int) -> Decimal:
 
 async def failed_units(program: str = "systemctl") -> Sequence[str]:
     """Names of our units that have failed. HostError when systemctl cannot say."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *_LIST_FAILED,
-            *UNITS,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        raise HostError(f"{program}: {error.strerror}") from error
-    try:
-        out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        text = " ".join(err.decode(errors="replace").split())[:200]
-        raise HostError(f"{program} ended with {process.returncode}: {text}")
-    return [line.split()[0] for line in out.decode(errors="replace").splitlines() if line.split()]
+    out = await output_of([program, *_LIST_FAILED, *UNITS])
+    return [line.split()[0] for line in out.splitlines() if line.split()]
