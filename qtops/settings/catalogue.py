@@ -113,6 +113,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
     # health
     Setting("QTOPS_HEALTH_PING_URL", Kind.SECRET, "", "Where health reports that it ran, when there is no --ping-url; the path is a secret.", ("health",)),
+    Setting("QTOPS_WAIVERS", Kind.TEXT, "", "TOML file with the accepted faults, [[waiver]] tables; empty is none.", ("audits",)),
     # market state
     Setting("MARKET_SYMBOLS", Kind.NAMES, "", "Symbols it reads besides the allowed and the held ones.", MARKET),
     _positive("MARKET_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", MARKET, aliases=("SNAPSHOT_MARKS_SECONDS",)),
