@@ -7,7 +7,6 @@ idle, not broken. A hop of which there is no sign is passed over and said.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from qtops.audits.log_causes import cause_of, fails_open
@@ -15,47 +14,13 @@ from qtops.audits.system_units import is_down
 from qtops.contracts.check import CheckResult, Severity, Verdict
 from qtops.contracts.codec import fmt_span
 from qtops.contracts.facts import Missing
+from qtops.contracts.path_report import HopReport, HopState, PathReport
 from qtops.contracts.registry.paths import ROUTES, Hop
 from qtops.contracts.system_reading import UnitReading
 
 WINDOW_MS: Final = 900_000
 GRACE_MS: Final = 60_000
 _SEVERITY: Final = {"A": Severity.P0, "B": Severity.P0, "C": Severity.P1, "D": Severity.P2}
-
-
-class HopState(StrEnum):
-    """ABSENT: no unit, heartbeat or stream of it is here."""
-
-    WORKING = "working"
-    IDLE = "idle"
-    BROKEN = "broken"
-    UNKNOWN = "unknown"
-    ABSENT = "absent"
-
-
-@dataclass(frozen=True, slots=True)
-class HopReport:
-    """One hop and why it is judged so."""
-
-    name: str
-    state: HopState
-    why: str
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PathReport:
-    """One path with its hops in order."""
-
-    letter: str
-    title: str
-    to_exchange: bool
-    hops: tuple[HopReport, ...]
-
-    @property
-    def first_broken(self) -> HopReport | None:
-        return next((hop for hop in self.hops if hop.state is HopState.BROKEN), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtops.cli import audit_streams
+from qtops.cli import audit_streams, audit_system
 from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = command_group()
 audit_streams.register(app)
+audit_system.register(app)
 
 SCHEMA = "qtops.audit.permits/v1"
 _SHORT = {"governor": "governor", "p26_portfolio_gate": "p26", "p33_position_gate": "p33"}

@@ -19,7 +19,7 @@ from qtops.audits.stop_switches import read_board
 from qtops.audits.streams import Registry, StreamAudit, judge, read_streams
 from qtops.audits.switch_files import read_switch_files
 from qtops.audits.system_host import judge_clock, judge_host
-from qtops.audits.system_paths import PathReport, Signs, judge_paths, trace_paths
+from qtops.audits.system_paths import Signs, judge_paths, trace_paths
 from qtops.audits.system_ports import judge_ports
 from qtops.audits.system_redis import judge_keys, judge_setup
 from qtops.audits.system_trade import (
@@ -31,6 +31,7 @@ from qtops.audits.system_trade import (
 from qtops.audits.system_units import BEATING, judge_units
 from qtops.contracts.check import CheckResult, Severity
 from qtops.contracts.facts import Missing
+from qtops.contracts.path_report import PathReport
 from qtops.contracts.registry import Key, Service
 from qtops.contracts.system_reading import RedisReading, UnitReading, UnitState
 from qtops.errors import ConfigError, HostError, QtopsError, RedisError
