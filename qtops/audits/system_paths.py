@@ -106,16 +106,23 @@ def _open(units: Sequence[UnitReading]) -> Iterator[tuple[HopState, str]]:
 
 def _flow(hop: Hop, signs: Signs) -> Iterator[tuple[HopState, str]]:
     """By what came in and what went out."""
-    ins = [signs.newest[name] for name in hop.reads if name in signs.newest]
     outs = [signs.newest[name] for name in hop.writes if name in signs.newest]
-    if not hop.writes or not (ins or outs):
-        return
-    if outs and signs.now_ms - max(outs) < WINDOW_MS:
-        yield HopState.WORKING, f"wrote {_ago(max(outs), signs)} ago"
-    written = f"nothing for {_ago(max(outs), signs)}" if outs else "nothing"
-    if ins and signs.now_ms - max(ins) < WINDOW_MS and max(ins) - max(outs, default=0) > GRACE_MS:
-        yield HopState.BROKEN, f"input came {_ago(max(ins), signs)} ago, {written} went out"
-    yield HopState.IDLE, f"{written} went out, and nothing came in"
+    last = max(outs, default=0)
+    if last and signs.now_ms - last < WINDOW_MS:
+        yield HopState.WORKING, f"wrote {_ago(last, signs)} ago"
+    written = f"nothing for {_ago(last, signs)}" if last else "nothing"
+    owed = max((signs.newest.get(name, 0) for name in hop.answers), default=0)
+    is_late = owed - last > GRACE_MS and signs.now_ms - owed > GRACE_MS
+    if is_late and signs.now_ms - owed < WINDOW_MS and _is_here(hop, signs):
+        yield HopState.BROKEN, f"asked {_ago(owed, signs)} ago, {written} went out"
+    if last:
+        yield HopState.IDLE, f"{written} went out"
+
+
+def _is_here(hop: Hop, signs: Signs) -> bool:
+    """There is a unit, a heartbeat or an output of it, now or once."""
+    is_known = any(name in signs.beating for name in hop.services)
+    return is_known or bool(_units(hop, signs)) or any(n in signs.newest for n in hop.writes)
 
 
 def _ago(at_ms: int, signs: Signs) -> str:

@@ -165,7 +165,7 @@ def _nobody_writes(
     found = False
     for unit, names in sorted(spelled.items()):
         for name in sorted({name.rstrip(":.") for name in names} - there):
-            meant = sorted(by_words.get(_words(name), set()) - {name})
+            meant = sorted(by_words.get(_words(name), set()) - {name}) or _known_right(name)
             if not meant or census.is_partial:
                 continue
             found = True
@@ -184,6 +184,11 @@ def _nobody_writes(
         text = f"the code of {len(spelled)} units spells no name in another order than Redis has it"
         verdict = Verdict.UNKNOWN if census.is_partial else Verdict.PASS
         yield CheckResult(NAMES, "names in code", verdict, Severity.P1, text)
+
+
+def _known_right(name: str) -> list[str]:
+    right = MISSPELLED.get(name) or MISSPELLED.get(f"{name}:")
+    return [right] if right else []
 
 
 def _declared() -> set[str]:

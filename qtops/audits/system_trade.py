@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from qtops.audits.permits import PermitAudit
-from qtops.audits.stop_switches import Board
+from qtops.audits.stop_switches import Board, SwitchRow
 from qtops.audits.streams import StreamAudit
 from qtops.contracts.check import CheckResult, Severity, Verdict
 from qtops.contracts.vocabulary import TradingState
@@ -49,11 +49,24 @@ def judge_switches(board: Board) -> list[CheckResult]:
             )
         )
     flagged = {result.subject for result in results}
-    for row in board.rows[1:]:
-        if row.switch not in flagged:
-            text = row.value
-            results.append(CheckResult(SWITCHES, row.switch, Verdict.PASS, Severity.P2, text))
-    return results
+    return [*results, *(_row(row) for row in board.rows[1:] if row.switch not in flagged)]
+
+
+def _row(row: SwitchRow) -> CheckResult:
+    """A switch that is not pulled; one that would stop nothing if it were is a trap."""
+    if row.honoured_by:
+        return CheckResult(SWITCHES, row.switch, Verdict.PASS, Severity.P2, row.value)
+    return CheckResult(
+        SWITCHES,
+        row.switch,
+        Verdict.WARN,
+        Severity.P2,
+        f"{row.value}, and nobody here honours it",
+        expected="one switch that the gates and the executor honour",
+        actual=row.value,
+        meaning=f"pulled in an emergency it would stop nothing; {row.does_not_cover}",
+        fix="qtops kill status",
+    )
 
 
 def judge_permits(audit: PermitAudit) -> list[CheckResult]:

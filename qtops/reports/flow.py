@@ -101,10 +101,7 @@ def _lane(path: PathReport, at: int, exchange_x: int) -> Lane:
     first = exchange_x // _COLUMN - len(path.hops) if path.to_exchange else 0
     boxes = tuple(_box(hop, (first + n) * _COLUMN, y) for n, hop in enumerate(path.hops))
     middle = y + _TOP + _BOX_HEIGHT // 2
-    arrows = [
-        Arrow(left.x + _BOX, right.x, middle, right.state)
-        for left, right in pairwise(boxes)
-    ]
+    arrows = [Arrow(left.x + _BOX, right.x, middle, right.state) for left, right in pairwise(boxes)]
     if path.to_exchange:
         arrows.append(Arrow(boxes[-1].x + _BOX, exchange_x, middle, boxes[-1].state))
     return Lane(y, f"{path.letter}  {path.title}", boxes, tuple(arrows))

@@ -12,7 +12,8 @@ from typing import Final
 class Hop:
     """One step. `services` are the names of units and heartbeats, ours and the original's.
 
-    `groups` are words in the names of the consumer groups it reads through. Streams by short name.
+    `groups` are words in the names of the consumer groups it reads through. Every entry of the
+    streams in `answers` is owed one in `writes`. Streams by short name.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Hop:
     reads: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ ROUTES: Final = (
                 ("apply.plan",),
                 ("governor", "p26_portfolio_gate", "p33"),
                 ("gate.decision",),
+                ("apply.plan",),
             ),
             Hop(
                 "executor",
@@ -66,6 +69,7 @@ ROUTES: Final = (
                 ("apply.plan", "trade.intent"),
                 ("intent_executor", "execution"),
                 ("apply.result", "trade.execution.res"),
+                ("apply.plan",),
             ),
         ),
     ),
@@ -91,6 +95,7 @@ ROUTES: Final = (
                 ("harvest.proposal",),
                 ("heat_gate", "portfolio_gate"),
                 ("harvest.calibrated", "harvest.heat.decision"),
+                ("harvest.proposal",),
             ),
             Hop(
                 "apply layer",
