@@ -18,6 +18,8 @@ from qtops.contracts.path_report import HopReport, HopState, PathReport
 from qtops.contracts.registry.paths import ROUTES, Hop
 from qtops.contracts.system_reading import UnitReading
 
+Judged = tuple[HopState, str] | tuple[HopState, str, str]  # with the command that leads on
+
 WINDOW_MS: Final = 900_000
 GRACE_MS: Final = 60_000
 _SEVERITY: Final = {"A": Severity.P0, "B": Severity.P0, "C": Severity.P1, "D": Severity.P2}
@@ -52,11 +54,11 @@ def trace_paths(signs: Signs) -> list[PathReport]:
 
 
 def _hop(hop: Hop, signs: Signs) -> HopReport:
-    state, why = next(_judgements(hop, signs))
-    return HopReport(hop.name, state, why, hop.reads, hop.writes)
+    state, why, *fix = next(_judgements(hop, signs))
+    return HopReport(hop.name, state, why, hop.reads, hop.writes, *fix)
 
 
-def _judgements(hop: Hop, signs: Signs) -> Iterator[tuple[HopState, str]]:
+def _judgements(hop: Hop, signs: Signs) -> Iterator[Judged]:
     """The first that holds counts."""
     units = _units(hop, signs)
     yield from _down(units)
@@ -80,7 +82,7 @@ def _units(hop: Hop, signs: Signs) -> Sequence[UnitReading]:
     return [unit for unit in signs.units if unit.state.service in hop.services]
 
 
-def _down(units: Sequence[UnitReading]) -> Iterator[tuple[HopState, str]]:
+def _down(units: Sequence[UnitReading]) -> Iterator[Judged]:
     for unit in units:
         if is_down(unit):
             log = () if isinstance(unit.log, Missing) else unit.log
@@ -89,22 +91,28 @@ def _down(units: Sequence[UnitReading]) -> Iterator[tuple[HopState, str]]:
                 what = ": merge-conflict markers in its code"
             else:
                 what = f": {cause.what}" if cause else ""
-            yield HopState.BROKEN, f"{unit.state.name} has failed{what}"
+            name = unit.state.name
+            yield HopState.BROKEN, f"{name} has failed{what}", _journal(unit)
 
 
-def _stuck(hop: Hop, signs: Signs) -> Iterator[tuple[HopState, str]]:
+def _journal(unit: UnitReading) -> str:
+    return f"journalctl -u {unit.state.name} -n 50"
+
+
+def _stuck(hop: Hop, signs: Signs) -> Iterator[Judged]:
     for stream, group, what in signs.faults:
         if stream in hop.reads and any(word in group for word in hop.groups):
-            yield HopState.BROKEN, f"{group} on {stream}: {what}"
+            yield HopState.BROKEN, f"{group} on {stream}: {what}", "qtops audit streams"
 
 
-def _open(units: Sequence[UnitReading]) -> Iterator[tuple[HopState, str]]:
+def _open(units: Sequence[UnitReading]) -> Iterator[Judged]:
     for unit in units:
         if not isinstance(unit.log, Missing) and (said := fails_open(unit.log)):
-            yield HopState.BROKEN, f"{unit.state.name} lets everything pass: {said[-1][:80]}"
+            text = f"{unit.state.name} lets everything pass: {said[-1][:80]}"
+            yield HopState.BROKEN, text, _journal(unit)
 
 
-def _flow(hop: Hop, signs: Signs) -> Iterator[tuple[HopState, str]]:
+def _flow(hop: Hop, signs: Signs) -> Iterator[Judged]:
     """By what came in and what went out."""
     outs = [signs.newest[name] for name in hop.writes if name in signs.newest]
     last = max(outs, default=0)
@@ -114,7 +122,11 @@ def _flow(hop: Hop, signs: Signs) -> Iterator[tuple[HopState, str]]:
     owed = max((signs.newest.get(name, 0) for name in hop.answers), default=0)
     is_late = owed - last > GRACE_MS and signs.now_ms - owed > GRACE_MS
     if is_late and signs.now_ms - owed < WINDOW_MS and _is_here(hop, signs):
-        yield HopState.BROKEN, f"asked {_ago(owed, signs)} ago, {written} went out"
+        yield (
+            HopState.BROKEN,
+            f"asked {_ago(owed, signs)} ago, {written} went out",
+            "qtops trace --why-no-trade",
+        )
     if last:
         yield HopState.IDLE, f"{written} went out"
 
@@ -145,7 +157,7 @@ def _judge(path: PathReport) -> CheckResult:
         expected="every hop that is here works or is idle",
         actual=title,
         evidence=tuple(f"{hop.name}: {hop.state.value}, {hop.why}" for hop in path.hops),
-        fix="qtops trace --why-no-trade" if verdict is Verdict.FAIL else "",
+        fix=path.first_broken.fix if path.first_broken else "",
     )
 
 

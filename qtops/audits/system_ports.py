@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from qtops.contracts.check import CheckResult, Severity, Verdict
+from qtops.contracts.registry import Service
 from qtops.contracts.system_reading import Listener
 
 EXPOSED: Final = "ports.exposed"
@@ -98,7 +99,7 @@ def _expected(
                 f"nobody listens, and {service} lives: no metrics of it",
                 expected="a listener",
                 actual="none",
-                fix=f"qtops config show | grep {port}",
+                fix=f"qtops config show {Service(service).metrics_setting}",
             )
 
 

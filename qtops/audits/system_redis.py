@@ -174,11 +174,11 @@ def _nobody_writes(
                 f"{name} ({unit})",
                 Verdict.FAIL,
                 Severity.P1,
-                f"{unit} spells {name}, which nobody writes; {meant[0]} is there",
+                f"its code spells a name that nobody writes; {meant[0]} is there",
                 expected=meant[0],
                 actual=name,
                 meaning="it reads a key that never comes: missing input, whatever it does then",
-                fix=f"qtops audit repos; then correct the name in the code of {unit}",
+                fix=f"grep -rn {name} $(systemctl show -P WorkingDirectory {unit})",
             )
     if spelled and not found:
         text = f"the code of {len(spelled)} units spells no name in another order than Redis has it"

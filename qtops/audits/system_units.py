@@ -90,7 +90,9 @@ def _state(unit: UnitReading) -> CheckResult:
             fix=f"systemctl start {state.name}",
         )
     shown = state.active if state.active != "inactive" else _rest(state)
-    return _result(STATE, state, Verdict.PASS, Severity.P1, shown)
+    # Where no heartbeat shows progress, being active earns little.
+    severity = Severity.P1 if _beats_by_contract(state) else Severity.P3
+    return _result(STATE, state, Verdict.PASS, severity, shown)
 
 
 def _is_unloaded_and_enabled(state: UnitState) -> bool:

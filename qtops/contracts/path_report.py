@@ -16,13 +16,14 @@ class HopState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HopReport:
-    """One hop and why it is judged so."""
+    """One hop and why it is judged so. `fix` leads on where it is broken."""
 
     name: str
     state: HopState
     why: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

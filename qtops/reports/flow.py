@@ -17,7 +17,7 @@ STATES: Final = {
     HopState.UNKNOWN: "attention",
     HopState.ABSENT: "dim",
 }
-_COLUMN, _BOX, _BOX_HEIGHT, _LANE, _TOP = 142, 108, 44, 104, 34
+_COLUMN, _BOX, _BOX_HEIGHT, _LANE, _TOP = 148, 118, 44, 104, 34
 _EXCHANGE: Final = 92
 
 

@@ -54,7 +54,13 @@ ROUTES: Final = (
                 writes=("ai.decision.made",),
             ),
             Hop("bots", ("trading-bot",), ("ai.decision.made",), writes=("trade.intent",)),
-            Hop("intent bridge", ("intent-bridge",), ("trade.intent",), ("intent_bridge",)),
+            Hop(
+                "intent bridge",
+                ("intent-bridge",),
+                ("trade.intent",),
+                ("intent_bridge",),
+                ("apply.plan",),
+            ),
             Hop(
                 "gates",
                 ("governor", "portfolio-gate", "position-gate", "position-state-brain"),
