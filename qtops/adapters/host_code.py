@@ -19,7 +19,9 @@ def read_code(unit: UnitState, namespace: str) -> CodeReading:
     unread: list[str] = []
     entry = _entry(unit)
     times: list[tuple[int, str]] = []
-    files = [*([entry] if entry else []), *map(Path, unit.environment_files)]
+    # An installed program is written anew when its package is.
+    program = [Path(word) for word in unit.command[:1] if "python" not in word]
+    files = [*([entry] if entry else program), *map(Path, unit.environment_files)]
     for path in files:
         times += _when(path, unread)
     if entry:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -63,11 +64,14 @@ def _owners(proc: Path, wanted: set[str]) -> Mapping[str, int]:
 
 
 def _sockets(directory: Path) -> set[str]:
-    try:
-        links = [str(entry.readlink()) for entry in directory.iterdir()]
-    except OSError:  # another user's, or gone since
-        return set()
-    return {match[1] for link in links if (match := _SOCKET.fullmatch(link))}
+    """Empty for a process of another user, or one that is gone."""
+    found = set()
+    with suppress(OSError):
+        for entry in directory.iterdir():
+            with suppress(OSError):  # closed since it was listed
+                if match := _SOCKET.fullmatch(str(entry.readlink())):
+                    found.add(match[1])
+    return found
 
 
 def _listener(proc: Path, address: str, port: int, pid: int | None) -> Listener:

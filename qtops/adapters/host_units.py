@@ -18,7 +18,7 @@ LOG_LINES: Final = 60
 _LONGEST_LINE: Final = 300
 _PROPERTIES: Final = (
     "Id,LoadState,ActiveState,SubState,Type,UnitFileState,Result,ExecMainStatus,NRestarts,"
-    "ExecMainStartTimestampMonotonic,User,WorkingDirectory,FragmentPath,EnvironmentFiles,"
+    "ExecMainStartTimestampMonotonic,User,WorkingDirectory,EnvironmentFiles,"
     "ExecStart,NeedDaemonReload"
 )
 _ARGV: Final = re.compile(r"argv\[\]=(.*?) ;")
@@ -49,7 +49,7 @@ class HostUnits:
             raise HostError("systemd is not the init here")
         shown, files = await asyncio.gather(
             output_of([self._systemctl, "show", f"--property={_PROPERTIES}", "--", *GLOBS]),
-            output_of([self._systemctl, "list-unit-files", "--no-legend", "--no-pager", *GLOBS]),
+            self._files(),
         )
         boot_ms = self._boot_ms()
         loaded = {unit.name: unit for unit in map(_unit(boot_ms), _blocks(shown))}
@@ -59,6 +59,15 @@ class HostUnits:
                 load = "masked" if state == "masked" else "not-loaded"
                 loaded[name] = UnitState(name, load, "inactive", file_state=state)
         return [loaded[name] for name in sorted(loaded)]
+
+    async def _files(self) -> str:
+        command = [self._systemctl, "list-unit-files", "--no-legend", "--no-pager", *GLOBS]
+        try:
+            return await output_of(command)
+        except HostError as error:
+            if error.message.endswith("ended with 1: "):
+                return ""  # how some versions say that no file fits
+            raise
 
     async def log(self, unit: str) -> tuple[str, ...]:
         """The unit's last lines, oldest first."""
@@ -104,7 +113,6 @@ def _unit(boot_ms: int) -> Any:
             started_ms=boot_ms + started_us // 1000 if started_us else None,
             user=fields.get("User", ""),
             directory=fields.get("WorkingDirectory", "").lstrip("!-"),
-            fragment=fields.get("FragmentPath", ""),
             environment_files=tuple(m[1] for f in files if (m := _ENV_FILE.match(f))),
             command=tuple(argv[1].split()) if argv else (),
             needs_reload=fields.get("NeedDaemonReload") == "yes",

@@ -107,8 +107,10 @@ def _default_user(reply: Any) -> str | Missing:
     """`off`, `nopass` or `password`."""
     if isinstance(reply, Missing):
         return reply
-    flags = reply.get("flags", ()) if isinstance(reply, Mapping) else ()
-    words = {flag.decode() if isinstance(flag, bytes) else str(flag) for flag in flags}
+    fields = {_text(name): value for name, value in reply.items()}
+    words = {_text(flag) for flag in fields.get("flags", ())}
+    if not words & {"on", "off"}:
+        return Missing("its flags cannot be read")
     if "off" in words:
         return "off"
     return "nopass" if "nopass" in words else "password"
@@ -120,4 +122,8 @@ def _setting(reply: Any) -> str | Missing:
     values = list(reply.values()) if isinstance(reply, Mapping) else list(reply)[1::2]
     if not values:
         return Missing("the server does not have it")
-    return values[0].decode() if isinstance(values[0], bytes) else str(values[0])
+    return _text(values[0])
+
+
+def _text(raw: Any) -> str:
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)

@@ -38,10 +38,11 @@ def judge_switches(board: Board) -> list[CheckResult]:
     ]
     for remark in board.remarks:
         is_unknown = remark.text.startswith("UNKNOWN")
+        word = remark.text.partition(" ")[0].rstrip(":")
         results.append(
             CheckResult(
                 SWITCHES,
-                remark.text.partition(" ")[0] if not is_unknown else "files",
+                word if any(mark in word for mark in ":_") else "switches",
                 Verdict.UNKNOWN if is_unknown else Verdict.FAIL,
                 Severity.P1,
                 remark.text,

@@ -20,11 +20,15 @@ LOG: Final = "units.log"
 MANY_RESTARTS: Final = 3
 _AT_REST: Final = frozenset({"disabled", "static", "indirect", "masked", "generated", "transient"})
 _NOT_LOADABLE: Final = frozenset({"not-found", "bad-setting", "error"})
-BEATING: Final = frozenset(service.value for service in Service) - {"bots", "operator", "audits"}
+_OTHERS: Final = {Service.BOTS, Service.OPERATOR, Service.AUDITS, Service.EVERY}
+BEATING: Final = frozenset(service.value for service in Service if service not in _OTHERS)
 
 
 def judge_units(units: Sequence[UnitReading]) -> list[CheckResult]:
     """Every unit's state; progress, code and log of those that run."""
+    if not units:
+        text = "no quantum-* or qtops-* unit is here"
+        return [CheckResult(STATE, "units", Verdict.UNKNOWN, Severity.P2, text)]
     results = [result for unit in units for result in _judge(unit)]
     return [*results, *_mute(units)]
 
@@ -92,7 +96,8 @@ def _state(unit: UnitReading) -> CheckResult:
     shown = state.active if state.active != "inactive" else _rest(state)
     # Where no heartbeat shows progress, being active earns little.
     severity = Severity.P1 if _beats_by_contract(state) else Severity.P3
-    return _result(STATE, state, Verdict.PASS, severity, shown)
+    runs_from = f"{state.user or 'root'} from {state.directory or '/'}"
+    return CheckResult(STATE, state.name, Verdict.PASS, severity, shown, actual=runs_from)
 
 
 def _is_unloaded_and_enabled(state: UnitState) -> bool:
@@ -150,7 +155,7 @@ def _conflict(line: str) -> Cause:
 
 def _code(unit: UnitReading) -> Iterator[CheckResult]:
     state, code = unit.state, unit.code
-    if not code.entry or state.active != "active":
+    if state.active != "active":
         return
     if code.conflict_line is not None:
         yield CheckResult(
@@ -163,6 +168,16 @@ def _code(unit: UnitReading) -> Iterator[CheckResult]:
             actual=f"marker at line {code.conflict_line}",
             meaning="the running process holds older code; its next restart fails",
             fix=f"git -C {state.directory or '.'} diff --name-only --diff-filter=U",
+        )
+    if state.needs_reload:
+        yield CheckResult(
+            CODE,
+            state.name,
+            Verdict.WARN,
+            Severity.P2,
+            "its unit file was changed and systemd has not read it",
+            expected="daemon-reload after each change",
+            fix=f"systemctl daemon-reload; systemctl restart {state.name}",
         )
     if code.unread:
         text = f"not readable: {', '.join(code.unread)}"

@@ -74,7 +74,7 @@ def _look(env: AppContext, options: CheckOptions) -> "tuple[CheckReport, Sequenc
     from qtops.audits.checks import run_checks, select
     from qtops.wiring.system import Places, SystemAudit
 
-    places = Places(etc=env.host.etc_dir, environ=env.host.environ)
+    places = Places(etc=env.host.etc_dir, cwd=env.host.cwd, environ=env.host.environ)
     audit = SystemAudit(env.settings(), env.host.clock, places)
     chosen = select(audit.checks(), names_in(options.only), names_in(options.skip))
     report = asyncio.run(run_checks(chosen, env.host.clock, waivers_of(env)))

@@ -27,7 +27,6 @@ class UnitState:
     started_ms: int | None = None
     user: str = ""
     directory: str = ""
-    fragment: str = ""
     environment_files: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     needs_reload: bool = False

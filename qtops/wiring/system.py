@@ -53,6 +53,7 @@ class Places:
     """Where the host's own accounts of itself are. The defaults are a Linux host with systemd."""
 
     etc: Path = Path("/etc/quantum")
+    cwd: Path = Path("/")
     proc: Path = Path("/proc")
     logs: Path = LOGS
     systemd_runs: Path = SYSTEMD_RUNS
@@ -141,17 +142,19 @@ class SystemAudit:
 
     async def _host(self) -> Sequence[CheckResult]:
         places = self._places
-        reading = await asyncio.to_thread(host_resources, places.disks, places.proc, places.logs)
+        disks = [*places.disks, *([places.logs] if places.logs.is_dir() else [])]
+        reading = await asyncio.to_thread(host_resources, disks, places.proc, places.logs)
         return judge_host(reading)
 
     async def _clocks(self) -> Sequence[CheckResult]:
-        setup, exchange = await asyncio.gather(
-            self._once("setup", self._read_setup), self._exchange_offset()
-        )
-        return [
-            judge_clock("Redis", setup.clock_offset_ms),
-            judge_clock("the exchange", exchange),
-        ]
+        redis, exchange = await asyncio.gather(self._redis_offset(), self._exchange_offset())
+        return [judge_clock("Redis", redis), judge_clock("the exchange", exchange)]
+
+    async def _redis_offset(self) -> int | Missing:
+        try:
+            return (await self._once("setup", self._read_setup)).clock_offset_ms
+        except RedisError as error:
+            return Missing(error.message)
 
     async def _exchange_offset(self) -> int | Missing:
         """Our clock minus the exchange's."""
@@ -209,7 +212,7 @@ class SystemAudit:
         async with control_store(self._settings) as store:
             reading = await store.read()
         flag = self._settings.text("QTOPS_ESS_FLAG")
-        files = read_switch_files(self._places.etc, Path(flag) if flag else None)
+        files = read_switch_files(self._places.etc, self._places.cwd / flag if flag else None)
         namespace = self._settings.text("QTOPS_NAMESPACE")
         return judge_switches(read_board(reading, self._places.environ, namespace, files))
 
