@@ -101,3 +101,22 @@ def _spelled(texts: Iterable[str], namespace: str) -> Iterator[str]:
     name = re.compile(rf"[\"']{re.escape(namespace)}:([a-z][a-z0-9_.:]*)")
     for text in texts:
         yield from name.findall(text)
+
+
+def code_roots(units: Sequence[UnitState], homes: Sequence[Path]) -> Sequence[Path]:
+    """The repositories that units run from, and others of the same name in people's `homes`."""
+    trees = dict.fromkeys(tree for unit in units if (tree := _tree(Path(unit.directory or "/"))))
+    twins = [home / tree.name for tree in trees for home in homes]
+    found = [*trees, *(twin for twin in twins if _is_tree(twin))]
+    return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def _tree(directory: Path) -> Path | None:
+    return next((path for path in (directory, *directory.parents) if _is_tree(path)), None)
+
+
+def _is_tree(path: Path) -> bool:
+    try:
+        return (path / ".git").exists()
+    except OSError:
+        return False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qtops.adapters.host_program import output_of
-from qtops.adapters.host_vitals import SYSTEMD_RUNS
+from qtops.adapters.host_vitals import SYSTEMD_RUNS, runs_systemd
 from qtops.contracts.system_reading import UnitState
 from qtops.errors import HostError
 from qtops.ports import Clock
@@ -45,7 +45,7 @@ class HostUnits:
 
     async def states(self) -> Sequence[UnitState]:
         """Loaded units, and those that have a file and are not loaded."""
-        if not self._runs.is_dir():
+        if not runs_systemd(self._runs):
             raise HostError("systemd is not the init here")
         shown, files = await asyncio.gather(
             output_of([self._systemctl, "show", f"--property={_PROPERTIES}", "--", *GLOBS]),

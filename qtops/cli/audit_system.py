@@ -39,11 +39,19 @@ def register(app: typer.Typer) -> None:
 
 
 def system(
-    *, only: Only = "", skip: Skip = "", form: Form = Format.TEXT, out: OutDirectory = None
+    *,
+    repo: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="A code root besides those that units run from."),
+    ] = None,
+    only: Only = "",
+    skip: Skip = "",
+    form: Form = Format.TEXT,
+    out: OutDirectory = None,
 ) -> None:
-    """Units, ports, Redis, resources, streams, permits, stop switches, paths A to D. Reads only.
+    """The whole system: units, ports, Redis, code, streams, permits, switches, paths A to D.
 
-    What cannot be seen from here (no systemd, another user's processes) is unknown, never a pass.
+    Reads only. What cannot be seen from here is unknown, never a pass.
 
     Example: qtops audit system --out /tmp/audit
 
@@ -57,7 +65,7 @@ def system(
         _refuse_used(directory)
 
     def run() -> None:
-        report, paths = _look(env, options)
+        report, paths = _look(env, options, repo or [])
         if directory is not None:
             _write(env, directory, report, paths)
         emit_report(env, "audit system", report, options)
@@ -68,16 +76,20 @@ def system(
         run()
 
 
-def _look(env: AppContext, options: CheckOptions) -> "tuple[CheckReport, Sequence[PathReport]]":
+def _look(
+    env: AppContext, options: CheckOptions, roots: Sequence[Path]
+) -> "tuple[CheckReport, Sequence[PathReport]]":
     import asyncio
 
     from qtops.audits.checks import run_checks, select
     from qtops.wiring.system import Places, SystemAudit
 
-    places = Places(etc=env.host.etc_dir, cwd=env.host.cwd, environ=env.host.environ)
-    audit = SystemAudit(env.settings(), env.host.clock, places)
+    host = env.host
+    given = tuple(host.cwd / root for root in roots)
+    places = Places(etc=host.etc_dir, cwd=host.cwd, environ=host.environ, repositories=given)
+    audit = SystemAudit(env.settings(), host.clock, places)
     chosen = select(audit.checks(), names_in(options.only), names_in(options.skip))
-    report = asyncio.run(run_checks(chosen, env.host.clock, waivers_of(env)))
+    report = asyncio.run(run_checks(chosen, host.clock, waivers_of(env)))
     return report, audit.paths
 
 

@@ -229,7 +229,7 @@ def _count(number: int, mark: Mark) -> Cell:
 
 
 def _headline(result: "CheckResult") -> str:
-    where = "" if result.subject == "-" else f"{result.subject}: "
+    where = "" if result.subject == "-" else f"{result.subject}  "  # `KEY: word` would be masked
     return f"{result.severity} {where}{result.title}  [{result.check}]"
 
 

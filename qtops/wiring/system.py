@@ -1,20 +1,24 @@
 """Settings and a host → the checks of `qtops audit system`."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from qtops.adapters.host_code import read_code
+from qtops.adapters.host_code import code_roots, read_code
 from qtops.adapters.host_ports import listeners
 from qtops.adapters.host_resources import LOGS, host_resources
 from qtops.adapters.host_units import HostUnits
 from qtops.adapters.host_vitals import SYSTEMD_RUNS
 from qtops.adapters.redis_survey import RedisSurvey
-from qtops.audits.checks import Check
+from qtops.audits.checks import Check, run_checks
+from qtops.audits.env import EnvAudit
 from qtops.audits.permits import Budget, PermitAudit, audit_permits
+from qtops.audits.policy import PolicyAudit
 from qtops.audits.stop_switches import read_board
 from qtops.audits.streams import Registry, StreamAudit, judge, read_streams
 from qtops.audits.switch_files import read_switch_files
@@ -29,7 +33,7 @@ from qtops.audits.system_trade import (
     stream_faults,
 )
 from qtops.audits.system_units import BEATING, judge_units
-from qtops.contracts.check import CheckResult, Severity
+from qtops.contracts.check import CheckResult, Severity, Verdict
 from qtops.contracts.facts import Missing
 from qtops.contracts.path_report import PathReport
 from qtops.contracts.registry import Key, Service
@@ -38,14 +42,21 @@ from qtops.errors import ConfigError, HostError, QtopsError, RedisError
 from qtops.ports import Clock
 from qtops.settings.model import Settings
 from qtops.wiring import open_link, open_venue
+from qtops.wiring.audits import recent_orders, repo_audit, setting_names
 from qtops.wiring.operator import control_store, over, permit_source, stream_source
 from qtops.wiring.services import BUILDERS
 
 T = TypeVar("T")
 
 WINDOW_MS: Final = 900_000
+ORDERS: Final = 50  # of each symbol
 _EXCHANGE_LIMIT_S: Final = 3.0
+_CODE_LIMIT_S: Final = 40.0
 _LOGS_AT_ONCE: Final = 16
+
+
+def _homes() -> tuple[Path, ...]:
+    return (Path("/root"), Path("/opt"), Path("/srv"), *sorted(Path("/home").glob("*")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class Places:
     systemctl: str = "systemctl"
     journalctl: str = "journalctl"
     disks: tuple[Path, ...] = (Path("/"),)
+    homes: tuple[Path, ...] = field(default_factory=_homes)  # where people keep trees
+    repositories: tuple[Path, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,6 +99,9 @@ class SystemAudit:
             Check("permits", self._permits, Severity.P1),
             Check("streams", self._streams, Severity.P0, limit_s=20.0),
             Check("paths", self._paths, Severity.P1, limit_s=25.0),
+            Check("env", self._env, Severity.P2),
+            Check("repos", self._repos, Severity.P1, limit_s=_CODE_LIMIT_S),
+            Check("policy", self._policy, Severity.P1, limit_s=_CODE_LIMIT_S),
         ]
 
     async def _once(self, name: str, read: Callable[[], Awaitable[T]]) -> T:
@@ -169,6 +185,56 @@ class SystemAudit:
             return Missing(getattr(error, "message", "") or "no answer")
         finally:
             await venue.aclose()
+
+    # --- files and code --------------------------------------------------------------------------
+
+    async def _run(self, checks: Sequence[Check]) -> Sequence[CheckResult]:
+        """Another audit's findings, and one pass for each check of it that has some.
+
+        Seventy files that are fine must not hide the one that is not behind a high score.
+        """
+        results = (await run_checks(checks, self._clock)).results
+        fine = Counter(one.check for one in results if one.verdict is Verdict.PASS)
+        firsts = {one.check: one for one in reversed(results) if one.verdict is Verdict.PASS}
+        passes = [
+            replace(firsts[name], evidence=(), actual="", subject="all others", title=f"{n} pass")
+            for name, n in fine.items()
+        ]
+        return [*(one for one in results if one.verdict is not Verdict.PASS), *passes]
+
+    async def _env(self) -> Sequence[CheckResult]:
+        etc = self._places.etc
+        if not etc.is_dir():
+            raise HostError(f"{etc} is not there")
+        return await self._run(EnvAudit(etc, setting_names(), None).checks())
+
+    async def _roots(self) -> Sequence[Path]:
+        """Given ones, those that units run from, and their twins. HostError when there is none."""
+        places = self._places
+        try:
+            units = [unit.state for unit in await self._once("units", self._read_units)]
+        except HostError:
+            units = []
+        found = await asyncio.to_thread(code_roots, units, places.homes)
+        roots = list(dict.fromkeys((*(path.resolve() for path in places.repositories), *found)))
+        if not roots:
+            raise HostError("no unit runs from a git tree, and --repo names none")
+        return roots
+
+    async def _repos(self) -> Sequence[CheckResult]:
+        places = self._places
+        roots = await self._once("roots", self._roots)
+        audit = repo_audit(roots, places.systemctl, places.systemd_runs)
+        return await self._run(audit.checks())
+
+    async def _policy(self) -> Sequence[CheckResult]:
+        try:
+            roots = await self._once("roots", self._roots)
+        except HostError:
+            roots = ()
+        orders = partial(recent_orders, self._settings, ORDERS)
+        audit = PolicyAudit(roots, self._places.etc, orders, ORDERS)
+        return await self._run(audit.checks())
 
     # --- Redis -----------------------------------------------------------------------------------
 

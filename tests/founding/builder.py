@@ -122,6 +122,8 @@ def _environment(etc: Path) -> None:
         path.write_text("LEVEL=1\n", encoding="utf-8")
         path.chmod(0o600 if name in r.PRIVATE_ENV else 0o644)
         os.utime(path, (time.time() - CODE_S_AGO,) * 2)
+    (etc / "service-0.env").write_text(r.KEY_ENV, encoding="utf-8")
+    os.utime(etc / "service-0.env", (time.time() - CODE_S_AGO,) * 2)
     (etc / "exitbrain-control.env").write_text(r.CONTROL_ENV, encoding="utf-8")
     os.utime(etc / "exitbrain-control.env", (time.time() - CODE_S_AGO,) * 2)
 

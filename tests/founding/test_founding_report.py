@@ -39,6 +39,7 @@ def founding(tmp_path_factory):
             systemd_runs=host.systemd_runs,
             systemctl=host.systemctl,
             journalctl=host.journalctl,
+            homes=(host.root.parent,),
         )
         clock = SystemClock()
         audit = SystemAudit(settings, clock, places)
@@ -63,6 +64,20 @@ RIGHT = {
         FAIL,
         Severity.P0,
         "merge-conflict markers",
+    ),
+    "conflict markers in a tracked file": (
+        "repos.conflicts",
+        "home/qt/quantum_trader",
+        FAIL,
+        Severity.P0,
+        "microservices/apply_layer/main.py",
+    ),
+    "two roots, 30 commits apart": (
+        "repos.divergence",
+        "root/quantum_trader",
+        WARN,
+        Severity.P1,
+        "0 commits only in",
     ),
     "contract-check has failed": ("units.state", "contract-check", FAIL, Severity.P2, "failed"),
     "ess-trigger has failed": ("units.state", "ess-trigger", FAIL, Severity.P2, "failed"),

@@ -92,7 +92,7 @@ def _kind_and_level(result: CheckResult) -> tuple[str, str]:
 
 def _location(subject: str) -> dict[str, Any]:
     location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": visible(subject)}]}
-    path = Path(subject)
+    path = Path(subject.partition("#")[0])  # a subject may name a key or function behind it
     if path.is_absolute():
         location["physicalLocation"] = {"artifactLocation": {"uri": path.as_uri()}}
     return location
