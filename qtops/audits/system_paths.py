@@ -55,7 +55,10 @@ def trace_paths(signs: Signs) -> list[PathReport]:
 
 def _hop(hop: Hop, signs: Signs) -> HopReport:
     state, why, *fix = next(_judgements(hop, signs))
-    return HopReport(hop.name, state, why, hop.reads, hop.writes, *fix)
+    reads, writes = (
+        tuple(name for name in names if name in signs.newest) for names in (hop.reads, hop.writes)
+    )
+    return HopReport(hop.name, state, why, reads, writes, *fix)
 
 
 def _judgements(hop: Hop, signs: Signs) -> Iterator[Judged]:

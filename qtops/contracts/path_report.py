@@ -16,7 +16,10 @@ class HopState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HopReport:
-    """One hop and why it is judged so. `fix` leads on where it is broken."""
+    """One hop and why it is judged so. `fix` leads on where it is broken.
+
+    `reads` and `writes` are those of its streams that exist.
+    """
 
     name: str
     state: HopState

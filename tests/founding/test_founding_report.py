@@ -145,6 +145,13 @@ PUT_RIGHT = {
         Severity.P2,
         "nobody here honours it",
     ),
+    "'secrets properly protected' because five files are: one that is not holds a key": (
+        "env.secrets",
+        "service-0.env",
+        FAIL,
+        Severity.P1,
+        "everybody may read",
+    ),
     "no permit while idle is no failure": (
         "permits.sources",
         "governor",
