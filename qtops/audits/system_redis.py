@@ -21,6 +21,19 @@ def judge_setup(redis: RedisReading) -> list[CheckResult]:
     return [_version(redis), _access(redis), _persistence(redis), _eviction(redis)]
 
 
+def no_answer(message: str) -> CheckResult:
+    """Nothing can be traded without it, and nothing else of it can be judged."""
+    return CheckResult(
+        "redis.answer",
+        _SERVER,
+        Verdict.FAIL,
+        Severity.P0,
+        message,
+        expected="an answer",
+        fix="qtops config show QTOPS_REDIS_URL",
+    )
+
+
 def _version(redis: RedisReading) -> CheckResult:
     parts = tuple(int(part) for part in redis.version.split(".")[:2] if part.isdecimal())
     verdict = Verdict.PASS if parts >= _OLDEST else Verdict.WARN

@@ -55,7 +55,8 @@ def system(
 
     Example: qtops audit system --out /tmp/audit
 
-    Exit codes: 0 healthy; 2 a fault was found, or too little was seen; 1 error; 64 usage.
+    Exit codes: 0 healthy; 2 a fault, or too little could be seen; 1 error; 64 usage.
+    With --format nagios: 0 OK; 1 WARNING; 2 CRITICAL; 3 UNKNOWN and errors.
     """
     env = current()
     options = CheckOptions(only=only, skip=skip, form=form)

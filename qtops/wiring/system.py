@@ -25,7 +25,7 @@ from qtops.audits.switch_files import read_switch_files
 from qtops.audits.system_host import judge_clock, judge_host
 from qtops.audits.system_paths import Signs, judge_paths, trace_paths
 from qtops.audits.system_ports import judge_ports
-from qtops.audits.system_redis import judge_keys, judge_setup
+from qtops.audits.system_redis import judge_keys, judge_setup, no_answer
 from qtops.audits.system_trade import (
     judge_permits,
     judge_streams,
@@ -204,8 +204,8 @@ class SystemAudit:
 
     async def _env(self) -> Sequence[CheckResult]:
         etc = self._places.etc
-        if not etc.is_dir():
-            raise HostError(f"{etc} is not there")
+        if not _has_env_files(etc):
+            raise HostError(f"no environment file can be seen in {etc}")
         return await self._run(EnvAudit(etc, setting_names(), None).checks())
 
     async def _roots(self) -> Sequence[Path]:
@@ -234,9 +234,11 @@ class SystemAudit:
             roots = ()
         orders = partial(recent_orders, self._settings, ORDERS)
         audit = PolicyAudit(roots, self._places.etc, orders, ORDERS)
-        # Without a tree there is no guard to look for; `repos` says that no tree was found.
-        checks = [one for one in audit.checks() if roots or one.name != "policy.guard"]
-        return await self._run(checks)
+        # What there is nothing to look at for is left out; `repos` and `env` say that of it.
+        absent = set() if roots else {"policy.guard"}
+        if not roots and not _has_env_files(self._places.etc):
+            absent.add("policy.shield")
+        return await self._run([one for one in audit.checks() if one.name not in absent])
 
     # --- Redis -----------------------------------------------------------------------------------
 
@@ -244,7 +246,10 @@ class SystemAudit:
         return over(self._settings, "reader", lambda link: RedisSurvey(link, self._clock))
 
     async def _redis(self) -> Sequence[CheckResult]:
-        return judge_setup(await self._once("setup", self._read_setup))
+        try:
+            return judge_setup(await self._once("setup", self._read_setup))
+        except RedisError as error:
+            return [no_answer(error.message)]
 
     async def _read_setup(self) -> RedisReading:
         async with self._survey() as survey:
@@ -322,6 +327,10 @@ class SystemAudit:
         beating = frozenset() if isinstance(beats, Missing) else _living(beats)
         self.paths = tuple(trace_paths(Signs(streams.now_ms, units, newest, faults, beating)))
         return judge_paths(self.paths)
+
+
+def _has_env_files(directory: Path) -> bool:
+    return any(directory.glob("*.env"))
 
 
 def _living(beats: Mapping[str, int | None]) -> frozenset[str]:

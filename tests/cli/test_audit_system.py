@@ -38,6 +38,8 @@ def test_a_redis_that_is_away_leaves_the_host_to_be_seen(shell):
     run = shell("--redis", "redis://127.0.0.1:1/0", "audit", "system", "--json")
     assert run.code == 2
     components = run.document["components"]
+    assert run.document["status"] == "critical"
+    assert run.document["findings"][0]["check"] == "redis.answer"
     assert components["host"]["score"] is not None
     assert components["streams"] == {"score": None, "coverage": 0}
 
