@@ -168,7 +168,7 @@ def _contradiction(
         f"{name} has {len(groups)} values in {len(holders)} files",
         evidence=tuple(evidence),
         meaning="units that should agree do not",
-        fix="qtops config show --all" if is_known else "",
+        fix="qtops config show" if is_known else "",
     )
 
 

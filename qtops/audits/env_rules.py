@@ -168,7 +168,7 @@ def keys(file: EnvFile, names: Catalogue) -> Iterator[CheckResult]:
             expected=near,
             actual=name,
             meaning="the setting it was meant for keeps its default",
-            fix="qtops config show --all" if is_ours else "",
+            fix="qtops config show" if is_ours else "",
         )
 
 

@@ -7,6 +7,7 @@ condition of its own, or on another variable does not count.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,11 +22,13 @@ CONDITIONAL: Final = frozenset(
 CLIENT_METHODS: Final = frozenset(
     {"futures_create_order", "futures_create_algo_order", "futures_place_batch_order"}
 )
-# Names that wrappers like too: such a call is a send unless the code itself defines the name.
+# Names that wrappers like too: where the code itself defines the name, a call is a send only on
+# what is named like an exchange's client.
 COMMON_METHODS: Final = frozenset(
     {"create_order", "new_order", "place_order", "createOrder", "new_algo_order", "submit_order"}
 )
-ENDPOINTS: Final = ("/order", "/batchOrders", "/algoOrder")
+_CLIENT: Final = re.compile(r"(?i)exchange|client|binance|ccxt|connector|futures|api|rest")
+ENDPOINTS: Final = ("/ORDER", "/BATCHORDERS", "/ALGOORDER")  # upper case, as words are held
 TYPE_WORDS: Final = frozenset({"type", "order_type", "orderType"})
 _POST: Final = frozenset({"post", "POST", "_post"})
 _TYPE_AT: Final = {"create_order": 1, "createOrder": 1}  # ccxt: symbol, type, side, amount
@@ -61,7 +64,7 @@ def sends_in(tree: ast.Module, shared: "Guards | None" = None) -> list[Send]:
     found = []
     for function, path in _calls(tree):
         call = path[-1]
-        if not isinstance(call, ast.Call) or not (method := _method(call, guards.defined)):
+        if not isinstance(call, ast.Call) or not (method := _method(call, guards)):
             continue
         name = function.name if function else "module"
         standing, missed = _judge(call, method, path, guards)
@@ -86,21 +89,28 @@ def _calls(tree: ast.Module) -> Iterator[tuple[Function | None, list[ast.AST]]]:
     yield from walk(tree, None, [])
 
 
-def _method(call: ast.Call, defined: frozenset[str]) -> str:
+def _method(call: ast.Call, guards: "Guards") -> str:
     """The name of the order method or endpoint that is called; empty for another call."""
     name = called(call)
-    if name in CLIENT_METHODS or (name in COMMON_METHODS and name not in defined):
+    is_client = name not in guards.defined or bool(_CLIENT.search(_receiver(call)))
+    if name in CLIENT_METHODS or (name in COMMON_METHODS and is_client):
         return name
-    words = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    is_post = name in _POST or any(word in _POST for word in words)
-    end = next((w for w in words if w.split("?")[0].endswith(ENDPOINTS)), "")
-    return end if is_post else ""
+    words = [word for a in call.args for word in sorted(guards.words_of(a) or ())]
+    is_post = name in _POST or "POST" in words
+    end = next((word for word in words if word.split("?")[0].endswith(ENDPOINTS)), "")
+    return end.lower() if is_post else ""
 
 
 def called(call: ast.Call) -> str:
     """`place` of `self.gateway.place(…)`."""
     target = call.func
     return getattr(target, "attr", "") or getattr(target, "id", "")
+
+
+def _receiver(call: ast.Call) -> str:
+    """`gateway` of `self.gateway.place(…)`; empty for a bare function."""
+    value = getattr(call.func, "value", None)
+    return getattr(value, "attr", "") or getattr(value, "id", "")
 
 
 def _judge(

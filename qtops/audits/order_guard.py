@@ -136,7 +136,7 @@ class Guards:
             yield from self._compared(test, negated=negated)
 
     def _compared(self, test: ast.Compare, *, negated: bool) -> Iterator[Refusal]:
-        words = self._words_of(test.comparators[0])
+        words = self.words_of(test.comparators[0])
         if words is None:
             return
         if isinstance(test.ops[0], (ast.In, ast.Eq)):
@@ -144,7 +144,8 @@ class Guards:
         elif isinstance(test.ops[0], (ast.NotIn, ast.NotEq)):
             yield Refusal(names_in(test.left), words, is_all_but=not negated)
 
-    def _words_of(self, node: ast.expr) -> frozenset[str] | None:
+    def words_of(self, node: ast.expr) -> frozenset[str] | None:
+        """The upper-case words of a literal or of a name for one; None for anything else."""
         if isinstance(node, (ast.Name, ast.Attribute)):
             name = node.id if isinstance(node, ast.Name) else node.attr
             return self.words.get(name)

@@ -120,6 +120,28 @@ def test_what_is_no_send(code):
     assert standings(code) == []
 
 
+def test_a_wrapper_that_is_named_like_the_call_it_wraps_hides_nothing():
+    assert standings("""
+    class Gateway:
+        def create_order(self, s, kind):
+            return self.exchange.create_order(s, kind, "buy", 1)
+    """) == ["open"]
+
+
+def test_an_endpoint_may_have_a_name():
+    assert standings("""
+    PATH = "/fapi/v1/order"
+    def refuse(order):
+        if order.order_type != "MARKET":
+            raise ValueError
+    def place(self, order):
+        refuse(order)
+        return Request("POST", PATH, {"type": order.order_type, **self.fence()})
+    def find(self, order):
+        return Request("GET", PATH, {"type": order.order_type})
+    """) == ["guarded"]
+
+
 def test_a_list_defined_twice_counts_for_what_both_hold():
     assert standings(f"""
     BAN = {BLOCKED}
