@@ -14,7 +14,7 @@ from qtops.contracts.registry import Key
 from qtops.contracts.system_reading import KeyCensus, RedisReading
 from qtops.ports import Clock
 
-SCAN_LIMIT_MS: Final = 3_000
+SCAN_LIMIT_MS: Final = 6_000
 _VARIES: Final = re.compile(r"[A-Z0-9]")
 _PART: Final = re.compile(r"p[0-9]{2}")  # the original's numbers for its parts
 
@@ -52,13 +52,22 @@ class RedisSurvey:
         families.sort(key=lambda family: -len(family[0]))
         root = f"{names.namespace}:"
         prefixes: Counter[str] = Counter()
+        known: dict[str, Key | None] = {}  # by stem, which begins as all its keys do
         immortal: dict[str, tuple[str, ...]] = {}
         until_ms = self._clock.monotonic_ms() + SCAN_LIMIT_MS
         is_partial, total = False, 0
         async for page in scan_pages(self._link, root):
             total += len(page)
-            prefixes.update(_stem(key.decode("utf-8", "replace"), root) for key in page)
-            doomed = [(key, family) for key in page if (family := _doomed(key, families))]
+            stems = [_stem(key.decode("utf-8", "replace"), root) for key in page]
+            prefixes.update(stems)
+            for key, stem in zip(page, stems, strict=True):
+                if stem not in known:
+                    known[stem] = _doomed(key, families)
+            doomed = [
+                (key, family)
+                for key, stem in zip(page, stems, strict=True)
+                if (family := known[stem])
+            ]
             for key, family in await self._immortal(doomed):
                 held = immortal.get(family.value.template, ())
                 immortal[family.value.template] = (*held, key.decode("utf-8", "replace"))
