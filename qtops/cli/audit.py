@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtops.cli import audit_env, audit_policy, audit_repos, audit_streams
+from qtops.cli import audit_env, audit_policy, audit_repos, audit_streams, audit_system
 from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = command_group()
 audit_streams.register(app)
+audit_system.register(app)
 audit_env.register(app)
 audit_repos.register(app)
 audit_policy.register(app)

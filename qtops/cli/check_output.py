@@ -70,7 +70,7 @@ def run_audit(
         from qtops.audits.checks import run_checks, select
 
         waivers = waivers_of(env)
-        chosen = select(checks(), _names(options.only), _names(options.skip))
+        chosen = select(checks(), names_in(options.only), names_in(options.skip))
         report = asyncio.run(run_checks(chosen, env.host.clock, waivers))
         emit_report(env, name, report, options)
 
@@ -81,7 +81,8 @@ def run_audit(
         run()
 
 
-def _names(text: str) -> list[str]:
+def names_in(text: str) -> list[str]:
+    """What an option with commas names."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

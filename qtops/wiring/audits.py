@@ -1,10 +1,11 @@
 """What audits are told of settings, git, systemd and the exchange."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from qtops.adapters.git_command import read_git
-from qtops.adapters.host_vitals import unit_commands
+from qtops.adapters.host_vitals import SYSTEMD_RUNS, unit_commands
 from qtops.audits.env_files import Catalogue
 from qtops.audits.repos import RepoAudit
 from qtops.contracts.control import LEGACY_VARIABLES
@@ -52,9 +53,11 @@ def _problem(setting: Setting, value: str) -> str:
     return ""
 
 
-def repo_audit(roots: Sequence[Path]) -> RepoAudit:
+def repo_audit(
+    roots: Sequence[Path], systemctl: str = "systemctl", runs: Path = SYSTEMD_RUNS
+) -> RepoAudit:
     """Roots read with git, and this machine's units."""
-    return RepoAudit(roots, read_git, unit_commands)
+    return RepoAudit(roots, read_git, partial(unit_commands, systemctl, runs))
 
 
 async def recent_orders(settings: Settings, number: int) -> dict[str, list[VenueOrder]]:

@@ -22,27 +22,27 @@ T = TypeVar("T")
 
 def permit_source(settings: Settings) -> AbstractAsyncContextManager[PermitSource]:
     """Permits, decisions and heartbeats; reads only."""
-    return _over(settings, "reader", RedisPermitScan)
+    return over(settings, "reader", RedisPermitScan)
 
 
 def stream_source(settings: Settings) -> AbstractAsyncContextManager[StreamSource]:
     """Streams, their groups and consumers; reads only."""
-    return _over(settings, "reader", RedisStreamReader)
+    return over(settings, "reader", RedisStreamReader)
 
 
 def trace_source(settings: Settings) -> AbstractAsyncContextManager[RedisTraceReader]:
     """Everything that a trace joins; reads only."""
-    return _over(settings, "reader", RedisTraceReader)
+    return over(settings, "reader", RedisTraceReader)
 
 
 def result_source(settings: Settings) -> AbstractAsyncContextManager[ResultSource]:
     """`apply.result`; its reads may wait."""
-    return _over(settings, "blocking", RedisResultScan)
+    return over(settings, "blocking", RedisResultScan)
 
 
 def control_store(settings: Settings) -> AbstractAsyncContextManager[ControlStore]:
     """The stop switches; never repeats a write."""
-    return _over(settings, "writer", RedisControlStore)
+    return over(settings, "writer", RedisControlStore)
 
 
 def reconcile_store(settings: Settings) -> AbstractAsyncContextManager[ReconcileStore]:
@@ -61,9 +61,10 @@ async def exchange_reader(settings: Settings) -> AsyncIterator[Venue]:
 
 
 @asynccontextmanager
-async def _over(
+async def over(
     settings: Settings, purpose: Purpose, build: Callable[[RedisLink], T]
 ) -> AsyncIterator[T]:
+    """What `build` makes of a link of its own."""
     link = open_link(settings, purpose)
     try:
         yield build(link)
