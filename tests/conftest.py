@@ -5,7 +5,15 @@ import shutil
 
 import pytest
 
-COMPONENTS = ("redis-server", "openssl", "git", "ssh-keygen", "sha256sum", "systemd-analyze")
+COMPONENTS = (
+    "redis-server",
+    "openssl",
+    "git",
+    "ssh-keygen",
+    "sha256sum",
+    "systemd-analyze",
+    "chromium",
+)
 
 
 def pytest_configure() -> None:

@@ -103,6 +103,7 @@ PARTS: tuple[Part, ...] = (
     Part("ops", "qtops.cli.ops", "Work with a declared scope, step by step, undone when it fails."),
     Part("prompt", "qtops.cli.prompt", "An operation's prompt: filled, checked, its schema."),
     Part("runbook", "qtops.cli.runbook", "An operation's page to work through."),
+    Part("report", "qtops.cli.report", "Saved JSON as Markdown, or as one page."),
     Part("install", "qtops.cli.install", "Units, a health timer, a line for cron, completion."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),

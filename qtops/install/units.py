@@ -14,9 +14,7 @@ TARGET: Final = "qtops.target"
 HEALTH: Final = "qtops-health"
 
 # Who needs the exchange's keys. No other unit is shown the file that holds them.
-EXCHANGE_SERVICES: Final = frozenset(
-    {Service.SNAPSHOTS, Service.MARKET_STATE, Service.EXECUTOR}
-)
+EXCHANGE_SERVICES: Final = frozenset({Service.SNAPSHOTS, Service.MARKET_STATE, Service.EXECUTOR})
 
 # No rights, no devices, no view of other processes, nothing of the system writable.
 _CONFINED: Final = (
