@@ -28,14 +28,18 @@ _TELLING: Final = ("headline", "verdict", "message", "summary", "reason")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The file a document was read from, and the hash of its bytes."""
+    """The file a document was read from and the hash of its bytes, or the command that made it."""
 
     name: str
-    sha256: str
+    sha256: str = ""
 
     @property
-    def is_file(self) -> bool:
-        return self.name != "-"
+    def words(self) -> str:
+        """What a reader can hold the page against."""
+        if not self.sha256:
+            return "This page was made by the command itself, which can be run again"
+        where = "a document read from a pipe" if self.name == "-" else "a file"
+        return f"This page says what stands in {where}; its SHA-256 was {self.sha256}"
 
 
 @dataclass(frozen=True, slots=True)
