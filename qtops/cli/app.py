@@ -85,6 +85,7 @@ PARTS: tuple[Part, ...] = (
         leaf=True,
         usage_exit=_monitored,
     ),
+    Part("top", "qtops.cli.top", "The gates at work, live in a terminal.", leaf=True),
     Part("proof", "qtops.cli.proof", "Evidence, checked against the exchange."),
     Part(
         "run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True

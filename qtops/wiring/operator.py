@@ -10,9 +10,12 @@ from qtops.adapters.permit_scan import RedisPermitScan
 from qtops.adapters.redis_connection import Purpose
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
+from qtops.adapters.top_reader import RedisTopReader
 from qtops.adapters.trace_reader import RedisTraceReader
+from qtops.audits.health import BEATING
 from qtops.audits.streams import StreamSource
-from qtops.ports import ControlStore, PermitSource, ResultSource, Venue
+from qtops.ports import Clock, ControlStore, PermitSource, ResultSource, Venue
+from qtops.ports.top import TopSource
 from qtops.settings.model import Settings
 from qtops.wiring import open_link, open_venue
 
@@ -37,6 +40,11 @@ def trace_source(settings: Settings) -> AbstractAsyncContextManager[RedisTraceRe
 def result_source(settings: Settings) -> AbstractAsyncContextManager[ResultSource]:
     """`apply.result`; its reads may wait."""
     return _over(settings, "blocking", RedisResultScan)
+
+
+def top_source(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[TopSource]:
+    """What the live view shows; reads only."""
+    return _over(settings, "reader", lambda link: RedisTopReader(link, clock, BEATING))
 
 
 def control_store(settings: Settings) -> AbstractAsyncContextManager[ControlStore]:

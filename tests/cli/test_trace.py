@@ -208,7 +208,7 @@ async def test_a_plans_life_as_one_page(system, trace, tmp_path):
         assert f'<li title="{name}">' in text
     assert (await trace("--why-no-trade", "--html", str(page))).code == 0
     assert "What became of the plans" in page.read_text()
-    assert (await trace("p-page", "--html", str(tmp_path / "no/where.html"))).code == 1
+    assert (await trace("p-page", "--html", str(tmp_path))).code == 1
 
 
 async def test_a_window_without_plans_says_so(trace):
