@@ -16,6 +16,7 @@ COMPONENTS = (
     "systemd-analyze",
     "prometheus",
     "promtool",
+    "chromium",
 )
 PLACES = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"  # where Debian keeps sshd
 

@@ -11,9 +11,12 @@ from qtops.adapters.reconcile_store import RedisReconcileStore
 from qtops.adapters.redis_connection import Purpose
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
+from qtops.adapters.top_reader import RedisTopReader
 from qtops.adapters.trace_reader import RedisTraceReader
+from qtops.audits.health import BEATING
 from qtops.audits.streams import StreamSource
-from qtops.ports import ControlStore, PermitSource, ReconcileStore, ResultSource, Venue
+from qtops.ports import Clock, ControlStore, PermitSource, ReconcileStore, ResultSource, Venue
+from qtops.ports.top import TopSource
 from qtops.settings.model import Settings
 from qtops.wiring import open_link, open_venue
 
@@ -40,6 +43,11 @@ def result_source(settings: Settings) -> AbstractAsyncContextManager[ResultSourc
     return over(settings, "blocking", RedisResultScan)
 
 
+def top_source(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[TopSource]:
+    """What the live view shows; reads only."""
+    return over(settings, "reader", lambda link: RedisTopReader(link, clock, BEATING))
+
+
 def control_store(settings: Settings) -> AbstractAsyncContextManager[ControlStore]:
     """The stop switches; never repeats a write."""
     return over(settings, "writer", RedisControlStore)
@@ -47,7 +55,7 @@ def control_store(settings: Settings) -> AbstractAsyncContextManager[ControlStor
 
 def reconcile_store(settings: Settings) -> AbstractAsyncContextManager[ReconcileStore]:
     """Books and what reconcile says of them; never repeats a write."""
-    return _over(settings, "writer", RedisReconcileStore)
+    return over(settings, "writer", RedisReconcileStore)
 
 
 @asynccontextmanager
