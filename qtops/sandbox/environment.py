@@ -23,7 +23,7 @@ GATES: Final = (
 SANDBOX_SERVICES: Final = (
     Service.UNIVERSE,
     *GATES,
-    *(Service.USER_STREAM, Service.INTENT_BRIDGE),
+    *(Service.USER_STREAM, Service.INTENT_BRIDGE, Service.INTAKE),
     *(Service.CLUSTERS, Service.RISK_BUDGET),
     *(Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER),
     *(Service.EXIT_MONITOR, Service.RECONCILE),
