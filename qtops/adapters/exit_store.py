@@ -8,17 +8,19 @@ from qtops.adapters.fact_reader import CONTROL_KEYS, decode_control, read_hash
 from qtops.adapters.link import RedisLink
 from qtops.contracts import snapshot
 from qtops.contracts.codec import decode_fields
+from qtops.contracts.control import ControlChange
 from qtops.contracts.exit_episode import Episode
 from qtops.contracts.facts import Known
 from qtops.contracts.registry import Key, Stream
+from qtops.contracts.vocabulary import Lane
 from qtops.errors import DecodeError
-from qtops.ports.exits import ExitCommit, ExitView
+from qtops.ports.exits import ExitCommit, ExitView, ManualClose
 
 IN_HAND = "unreadable"  # a claim that cannot be read counts as one at work
 
 
 class RedisExitStore:
-    """Implements `qtops.ports.exits.ExitStore`."""
+    """Implements `qtops.ports.exits.ExitStore` and `ManualCloseStore`."""
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
@@ -88,6 +90,27 @@ class RedisExitStore:
                 except WatchError:
                     return False
         return True
+
+    async def publish(self, close: ManualClose) -> None:
+        is_manual = close.plan.lane is Lane.MANUAL
+        pipe = self._link.client.pipeline(transaction=True)
+        if close.lane_ms:
+            lane = self._names.key(Key.MANUAL_LANE)
+            # What an operator holds open is not shortened; what holds no 1 is not open.
+            pipe.set(lane, "1", nx=close.lane_is_open, px=close.lane_ms)
+        for change in close.records:
+            self._add(pipe, Stream.CONTROL_AUDIT, change.to_fields())
+        self._add(pipe, Stream.EXIT_EVENTS, close.event.to_fields())
+        stream = Stream.APPLY_PLAN_MANUAL if is_manual else Stream.APPLY_PLAN
+        self._add(pipe, stream, close.plan.to_fields())
+        with self._link.guard():
+            await pipe.execute()
+
+    async def record(self, change: ControlChange) -> None:
+        with self._link.guard():
+            async with self._link.client.pipeline(transaction=True) as pipe:
+                self._add(pipe, Stream.CONTROL_AUDIT, change.to_fields())
+                await pipe.execute()
 
     def _add(self, pipe: Any, stream: Stream, fields: dict[str, str]) -> None:
         pipe.xadd(self._names.stream(stream), fields, maxlen=stream.value.maxlen, approximate=True)

@@ -94,6 +94,7 @@ def sandbox_settings(
         "BINANCE_API_KEY": "",
         "BINANCE_API_SECRET": "",
         **{service.metrics_setting: "0" for service in SANDBOX_SERVICES},
+        "QTOPS_EXIT_HTTP_PORT": "0",
         **chosen,
     }
 

@@ -23,11 +23,18 @@ from qtops.ports import Clock
 from qtops.ports.intake import IntentLog
 from qtops.services.loop import BEAT_EVERY_S, Pulse
 from qtops.services.metrics.intake import IntakeMetrics
-from qtops.services.web import Address, RateLimit, application, refusal, same_token, serving
+from qtops.services.web import (
+    Address,
+    Guard,
+    RateLimit,
+    RefusedCallError,
+    application,
+    serving,
+)
 
 LARGEST_BODY: Final = 64 * 1024
 BODY_WITHIN_S: Final = 5.0
-WRONG_TOKENS_PER_MINUTE: Final = 30
+WHERE: Final = "Authorization: Bearer, X-Token, or token in the body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +45,6 @@ class IntakeConfig:
     token: str
     per_minute: int
     burst: int
-
-
-class _RefusedError(Exception):
-    def __init__(self, status: int, reason: str, message: str, **more: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.answer = refusal(status, reason, message, **more)
 
 
 class Intake:
@@ -63,9 +63,8 @@ class Intake:
         self._pulse = pulse
         self._clock = clock
         self._metrics = metrics
-        self._signals = RateLimit(config.per_minute, config.burst)
-        # Apart, so that a stranger who guesses does not use up the owner's calls.
-        self._guesses = RateLimit(WRONG_TOKENS_PER_MINUTE, WRONG_TOKENS_PER_MINUTE)
+        calls = RateLimit(config.per_minute, config.burst)
+        self._guard = Guard(config.token, calls, clock, WHERE)
         self._accepted = self._refused = self._errors = self._last_ms = 0
         self._redis = "not asked yet"
         self._log = structlog.get_logger("qtops.intake")
@@ -109,7 +108,7 @@ class Intake:
     async def _signal(self, request: Request) -> Response:
         try:
             return await self._take(request)
-        except _RefusedError as error:
+        except RefusedCallError as error:
             self._refused += 1
             self._metrics.refused(error.reason)
             self._log.warning("signal.refused", reason=error.reason)
@@ -124,41 +123,27 @@ class Intake:
             body = parse_json_object(raw.decode(), "body")
         except (UnicodeDecodeError, DecodeError):
             body = None
-        self._admit(_token(request) or token_in(body or {}))
+        self._guard.admit(_token(request) or token_in(body or {}))
         if body is None:
-            raise _RefusedError(400, "bad_json", "the body is not a JSON object")
+            raise RefusedCallError(400, "bad_json", "the body is not a JSON object")
         try:
             shape = _shape(request, body)
             intent = intent_of(body, shape)
         except DecodeError as error:
             reason = error.reason
-            raise _RefusedError(400, reason, error.message, field=error.field) from error
+            raise RefusedCallError(400, reason, error.message, field=error.field) from error
         if isinstance(intent, Ignored):
             self._metrics.ignored(shape.value)
             ignored = {"status": "ignored", "reason": intent.reason, "message": intent.message}
             return JSONResponse(ignored)
         return await self._publish(self._without_token(intent), shape)
 
-    def _admit(self, token: str) -> None:
-        """The token, then the pace. Wrong tokens have a pace of their own."""
-        now_ms = self._clock.monotonic_ms()
-        right = same_token(token, self._config.token)
-        wait_ms = (self._signals if right else self._guesses).wait_ms(now_ms)
-        if wait_ms:
-            message = f"again in {wait_ms / 1000:.1f} s"
-            refused = _RefusedError(429, "rate_limited", message)
-            refused.answer.headers["Retry-After"] = str(int(wait_ms // 1000) + 1)
-            raise refused
-        if not right:
-            where = "Authorization: Bearer, X-Token, or token in the body"
-            raise _RefusedError(401, "bad_token" if token else "no_token", f"needed: {where}")
-
     def _without_token(self, intent: Intent) -> Intent:
         """A sender may have put the token where nobody looks for it; the stream is read by many."""
         token = self._config.token
         clean = {n: text for n, text in intent.extra.items() if token not in n + text}
         if token in intent.source:
-            raise _RefusedError(400, "token_misplaced", "source holds the token")
+            raise RefusedCallError(400, "token_misplaced", "source holds the token")
         return replace(intent, extra=clean)
 
     async def _publish(self, intent: Intent, shape: Shape) -> Response:
@@ -168,7 +153,7 @@ class Intake:
             self._errors += 1
             self._log.warning("redis.unavailable", error=error.message)
             message = "Redis did not answer; it may or may not have been written"
-            raise _RefusedError(503, "redis_unavailable", message) from error
+            raise RefusedCallError(503, "redis_unavailable", message) from error
         self._accepted += 1
         self._last_ms = self._clock.now_ms()
         self._metrics.accepted(shape.value)
@@ -203,9 +188,9 @@ async def _body(request: Request) -> bytes:
             async for chunk in request.stream():
                 chunks += chunk
                 if len(chunks) > LARGEST_BODY:
-                    raise _RefusedError(413, "too_large", f"at most {LARGEST_BODY} bytes")
+                    raise RefusedCallError(413, "too_large", f"at most {LARGEST_BODY} bytes")
     except TimeoutError as error:
-        raise _RefusedError(408, "too_slow", f"within {BODY_WITHIN_S:.0f} s") from error
+        raise RefusedCallError(408, "too_slow", f"within {BODY_WITHIN_S:.0f} s") from error
     return bytes(chunks)
 
 
@@ -219,5 +204,5 @@ def _shape(request: Request, body: dict[str, Any]) -> Shape:
     if said is None:
         return shape_of(body)
     if said not in list(Shape):
-        raise _RefusedError(404, "unknown_shape", f"/signal/ and one of {', '.join(Shape)}")
+        raise RefusedCallError(404, "unknown_shape", f"/signal/ and one of {', '.join(Shape)}")
     return Shape(said)

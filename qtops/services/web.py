@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import hmac
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,10 +17,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from qtops.errors import ConfigError
+from qtops.ports import Clock
 
 _BACKLOG: Final = 64
 _GRACE_S: Final = 2
 _MINUTE_MS: Final = 60_000
+_WRONG_TOKENS_PER_MINUTE: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +125,60 @@ class RateLimit:
             return due_ms - now_ms - self._ahead_ms
         self._next_ms = due_ms + self._gap_ms
         return 0.0
+
+
+class RefusedCallError(Exception):
+    """A call that is answered with a refusal."""
+
+    def __init__(self, status: int, reason: str, message: str, **more: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.answer = refusal(status, reason, message, **more)
+
+
+class Guard:
+    """The token, then the pace.
+
+    Wrong tokens have a pace of their own: who guesses does not use up the owner's calls.
+    """
+
+    def __init__(self, token: str, calls: RateLimit, clock: Clock, where: str) -> None:
+        self._token = token
+        self._calls = calls
+        self._guesses = RateLimit(_WRONG_TOKENS_PER_MINUTE, _WRONG_TOKENS_PER_MINUTE)
+        self._clock = clock
+        self._where = where
+
+    def admit(self, said: str) -> None:
+        """Raises RefusedCallError: 401, or 429 with Retry-After."""
+        right = same_token(said, self._token)
+        limit = self._calls if right else self._guesses
+        wait_ms = limit.wait_ms(self._clock.monotonic_ms())
+        if wait_ms:
+            refused = RefusedCallError(429, "rate_limited", f"again in {wait_ms / 1000:.1f} s")
+            refused.answer.headers["Retry-After"] = str(int(wait_ms // 1000) + 1)
+            raise refused
+        if not right:
+            raise RefusedCallError(
+                401, "bad_token" if said else "no_token", f"needed: {self._where}"
+            )
+
+
+class Service(Protocol):
+    """A service as `Beside` runs it."""
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None: ...
+
+
+class Beside:
+    """A service and its HTTP surface, which begin and end together."""
+
+    def __init__(self, service: Service, app: Starlette, address: Address) -> None:
+        self._service = service
+        self._app = app
+        self._address = address
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        async with serving(self._app, self._address) as url:
+            structlog.get_logger("qtops.web").info("http.listening", url=url)
+            await self._service.run(stop, ready)

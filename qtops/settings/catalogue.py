@@ -205,6 +205,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("EXIT_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which positions and marks fire no rule.", EXIT_MONITOR),
     _positive("EXIT_RETRY_SECONDS", Kind.SECONDS, "30", "Pause after an exit that did not execute; doubles each time.", EXIT_MONITOR),
     _positive("EXIT_MONITOR_SECONDS", Kind.SECONDS, "1", "Pause between looks at the positions.", EXIT_MONITOR),
+    Setting("QTOPS_EXIT_HTTP_PORT", Kind.PORT, "8007", "Loopback port of /health, /positions and manual closes; 0 is off.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_ENABLED", Kind.BOOLEAN, "false", "Whether a position can be closed over HTTP; needs the token too.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_TOKEN", Kind.SECRET, "", "What a manual close must bring as X-Exit-Token, at least 16 characters.", EXIT_MONITOR),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics

@@ -311,7 +311,7 @@ class Key(Enum):
         Service.OPERATOR,
         _ALL_GATES_AND_EXECUTOR,
         900,
-        "`1` while the operator's lane is open; always with an expiry",
+        "`1` while the operator's lane is open, by hand or for a forced close; always expires",
     )
     BRIDGE_PAUSE = KeySpec(
         "intent_bridge:pause",

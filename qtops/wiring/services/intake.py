@@ -5,9 +5,7 @@ from typing import Final
 from qtops.contracts.registry import Service
 from qtops.errors import ConfigError
 from qtops.settings.model import Settings
-from qtops.wiring.services.assembly import Assembly, Builder, Running
-
-SHORTEST_TOKEN: Final = 16
+from qtops.wiring.services.assembly import Assembly, Builder, Running, long_enough
 
 
 def _build_intake(service: Service, settings: Settings) -> Running:
@@ -17,11 +15,12 @@ def _build_intake(service: Service, settings: Settings) -> Running:
     from qtops.services.web import Address
 
     token = settings.secret("QTOPS_INTAKE_TOKEN").reveal()
-    if len(token) < SHORTEST_TOKEN:
-        why = "shorter than 16 characters" if token else "not set; the intake is off without it"
+    if not token:
         raise ConfigError(
-            f"QTOPS_INTAKE_TOKEN is {why}", hint="QTOPS_INTAKE_TOKEN=$(openssl rand -hex 32)"
+            "QTOPS_INTAKE_TOKEN is not set; the intake is off without it",
+            hint="QTOPS_INTAKE_TOKEN=$(openssl rand -hex 32)",
         )
+    token = long_enough("QTOPS_INTAKE_TOKEN", token)
     assembly = Assembly(service, settings)
     host, port = settings.text("QTOPS_INTAKE_HOST"), settings.integer("QTOPS_INTAKE_PORT")
     config = IntakeConfig(
