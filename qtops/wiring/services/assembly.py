@@ -124,7 +124,7 @@ def long_enough(setting: str, token: str) -> str:
     if len(token) < SHORTEST_TOKEN:
         raise ConfigError(
             f"{setting} is shorter than {SHORTEST_TOKEN} characters",
-            hint=f"{setting}=$(openssl rand -hex 32)",
+            hint="set it to what `openssl rand -hex 32` prints",
         )
     return token
 

@@ -18,7 +18,7 @@ def _build_intake(service: Service, settings: Settings) -> Running:
     if not token:
         raise ConfigError(
             "QTOPS_INTAKE_TOKEN is not set; the intake is off without it",
-            hint="QTOPS_INTAKE_TOKEN=$(openssl rand -hex 32)",
+            hint="set it to what `openssl rand -hex 32` prints",
         )
     token = long_enough("QTOPS_INTAKE_TOKEN", token)
     assembly = Assembly(service, settings)
