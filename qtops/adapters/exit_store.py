@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from redis.exceptions import WatchError
+from redis.exceptions import ResponseError, WatchError
 
 from qtops.adapters.fact_reader import CONTROL_KEYS, decode_control, read_hash
 from qtops.adapters.link import RedisLink
 from qtops.contracts import snapshot
-from qtops.contracts.codec import decode_fields
+from qtops.contracts.codec import decode_fields, parse_word
 from qtops.contracts.control import ControlChange
 from qtops.contracts.exit_episode import Episode
 from qtops.contracts.facts import Known
 from qtops.contracts.registry import Key, Stream
-from qtops.contracts.vocabulary import Lane
+from qtops.contracts.vocabulary import GateMode, Lane
 from qtops.errors import DecodeError
 from qtops.ports.exits import ExitCommit, ExitView, ManualClose
 
@@ -36,6 +36,7 @@ class RedisExitStore:
             pipe.get(self._names.key(key))
         with self._link.guard():
             (seconds, micros), raw, whole, *control = await pipe.execute()
+            word = await self._word()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         portfolio = read_hash(whole, snapshot.decode_portfolio)
         episodes = _episodes(raw)
@@ -63,7 +64,14 @@ class RedisExitStore:
                 if reply is not None
             },
             raw=raw,
+            mode=_mode(word),
         )
+
+    async def _word(self) -> Any:
+        try:
+            return await self._link.client.get(self._names.key(Key.EXIT_MODE))
+        except ResponseError:  # not a string
+            return None
 
     async def commit(self, view: ExitView, commit: ExitCommit) -> bool:
         wanted: dict[Any, Any] = {
@@ -125,6 +133,14 @@ def _episodes(raw: dict[bytes, bytes]) -> dict[str, Episode]:
         except DecodeError:
             continue  # it begins anew
     return found
+
+
+def _mode(reply: Any) -> GateMode | None:
+    """A word that cannot be read is no reason to stop closing positions, nor to begin."""
+    try:
+        return parse_word(GateMode, decode_fields({b"mode": reply})["mode"], "mode")
+    except (DecodeError, AttributeError):
+        return None
 
 
 def _state(reply: Any) -> str:

@@ -10,12 +10,14 @@ from qtops.contracts.exit_episode import Episode
 from qtops.contracts.exit_event import ExitEvent
 from qtops.contracts.facts import ControlState, Fact, Portfolio
 from qtops.contracts.plan import Plan
+from qtops.contracts.vocabulary import GateMode
 
 
 @dataclass(frozen=True, slots=True)
 class ExitView:
     """One look. `claims` is how far the executor is with each last plan; absent means not begun.
 
+    `mode` is the operator's word; None is none, or one that cannot be read: the setting holds.
     `raw` is what `commit` compares. An episode that cannot be read is left out, and begins anew.
     """
 
@@ -26,6 +28,7 @@ class ExitView:
     episodes: Mapping[str, Episode]
     claims: Mapping[str, str]
     raw: Mapping[bytes, bytes]
+    mode: GateMode | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class ExitDoor:
         good = age_ms is not None and age_ms <= BLIND_AFTER_MS
         payload: dict[str, Any] = {
             "status": "ok" if good else "unhealthy",
-            "mode": self._config.mode.value,
+            "mode": self._monitor.mode.value,
             "looks": looks,
             "errors": errors,
             "last_look_age_ms": age_ms,

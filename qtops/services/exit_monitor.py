@@ -71,6 +71,7 @@ class ExitMonitor:
         self._looks = 0
         self._errors = 0
         self._looked_ms: float | None = None
+        self.mode = config.mode  # as of the last look
         self._log = structlog.get_logger("qtops.exit_monitor")
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -108,6 +109,7 @@ class ExitMonitor:
         view = await self._store.look()
         self._looks += 1
         self._looked_ms = self._clock.monotonic_ms()
+        self.mode = view.mode or self._config.mode
         portfolio = view.portfolio
         if isinstance(portfolio, Missing):
             self._log.warning("positions.unknown", why=portfolio.why)
@@ -152,6 +154,7 @@ class _Turn:
     def __init__(self, config: ExitConfig, view: ExitView) -> None:
         self._config = config
         self._view = view
+        self._mode = view.mode or config.mode
         self.episodes: dict[str, Episode] = {}
         self.plans: list[Plan] = []
         self.events: list[ExitEvent] = []
@@ -186,7 +189,7 @@ class _Turn:
         if not self._may_try(episode):
             return episode
         config, now_ms = self._config, self._view.now_ms
-        ruling = rule_exit(self._view.control, config.mode, config.rollout_pct, symbol)
+        ruling = rule_exit(self._view.control, self._mode, config.rollout_pct, symbol)
         withheld = "" if ruling.allowed else f"{verdict.rule}:{ruling.decided_by}"
         if withheld and withheld == episode.withheld:
             return episode

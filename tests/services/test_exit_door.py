@@ -164,3 +164,37 @@ async def test_an_operators_own_lane_is_not_shortened(system):
     assert len(await audit(system)) == 1
     [plan] = await rows(system, Stream.APPLY_PLAN_MANUAL, Plan.from_fields)
     assert (plan.source, plan.reduce_only, plan.symbol) == ("exit_monitor", True, "TRXUSDT")
+
+
+@pytest.mark.parametrize(("word", "mode"), [("enforce", "enforce"), ("banana", "shadow")])
+async def test_the_mode_changes_without_a_restart_and_nonsense_is_no_word(system, word, mode):
+    async with await door_of(system, *READERS) as door:
+        assert (await door.get("/health")).json()["mode"] == "shadow"
+        key = system.names.key(Key.EXIT_MODE)
+        await system.link.client.set(key, "enforce")
+
+        async def shown():
+            return (await door.get("/health")).json()["mode"]
+
+        await until(shown, "enforce")
+        await system.link.client.set(key, word)
+        looks = (await door.get("/health")).json()["looks"]
+
+        async def looked_twice():
+            return (await door.get("/health")).json()["looks"] >= looks + 2
+
+        await until(looked_twice, True)
+        assert await shown() == mode
+
+
+async def test_the_operators_word_goes_before_the_setting(system):
+    """EXIT_MODE is shadow; the stop loss of TRXUSDT (entry 0.3) is published all the same."""
+    await system.link.client.set(system.names.key(Key.EXIT_MODE), "enforce")
+    async with await door_of(system, *READERS, SNAPSHOT_MARKS_SECONDS="0.2"):
+        await system.control("POST", "prices", symbol="TRXUSDT", mark_price="0.27")
+
+        async def published():
+            plans = await rows(system, Stream.APPLY_PLAN, Plan.from_fields)
+            return [(p.symbol, p.extra["reason"]) for p in plans]
+
+        await until(published, [("TRXUSDT", "stop_loss")])

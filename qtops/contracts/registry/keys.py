@@ -241,6 +241,14 @@ class Key(Enum):
         None,
         "each position from first seen to gone: best mark, exits tried; must outlive restarts",
     )
+    EXIT_MODE = KeySpec(
+        "exit:mode",
+        "string",
+        Service.OPERATOR,
+        (Service.EXIT_MONITOR,),
+        None,
+        "shadow or enforce, for the exit monitor; absent is its setting EXIT_MODE",
+    )
     UNIVERSE_ACTIVE = KeySpec(
         "cfg:universe:active",
         "string (JSON)",
