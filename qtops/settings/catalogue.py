@@ -39,6 +39,7 @@ RECONCILE: Final = ("reconcile",)
 USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
+INTAKE: Final = ("intake",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -157,6 +158,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("QT_MAX_NOTIONAL_USD", Kind.DECIMAL, "3000", "Notional of one open, in USD.", BRIDGE),
     Setting("MAX_EXPOSURE_PCT", Kind.DECIMAL, "80", "Gross exposure after an open, percent of equity; 0 is no limit.", BRIDGE),
     Setting("MIN_HOLD_SECONDS", Kind.SECONDS, "900", "Pause between a symbol's last fill and its next open.", BRIDGE, maximum=Decimal(3600)),
+    # intake
+    Setting("QTOPS_INTAKE_TOKEN", Kind.SECRET, "", "What a signal must bring, at least 16 characters; without it the intake does not start.", INTAKE),
+    Setting("QTOPS_INTAKE_HOST", Kind.TEXT, "127.0.0.1", "Address the intake listens on.", INTAKE),
+    Setting("QTOPS_INTAKE_PORT", Kind.PORT, "8070", "Port of the intake; 0 takes a free one.", INTAKE),
+    _positive("QTOPS_INTAKE_PER_MINUTE", Kind.INTEGER, "120", "Signals it takes in a minute, in the long run.", INTAKE),
+    _positive("QTOPS_INTAKE_BURST", Kind.INTEGER, "30", "Signals it takes at once.", INTAKE),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
     _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
@@ -207,6 +214,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("EXIT_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which positions and marks fire no rule.", EXIT_MONITOR),
     _positive("EXIT_RETRY_SECONDS", Kind.SECONDS, "30", "Pause after an exit that did not execute; doubles each time.", EXIT_MONITOR),
     _positive("EXIT_MONITOR_SECONDS", Kind.SECONDS, "1", "Pause between looks at the positions.", EXIT_MONITOR),
+    Setting("QTOPS_EXIT_HTTP_PORT", Kind.PORT, "8007", "Loopback port of /health, /positions and manual closes; 0 is off.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_ENABLED", Kind.BOOLEAN, "false", "Whether a position can be closed over HTTP; needs the token too.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_TOKEN", Kind.SECRET, "", "What a manual close must bring as X-Exit-Token, at least 16 characters.", EXIT_MONITOR),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -226,6 +236,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("USER_STREAM", "8058", USER_STREAM),
     _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
     _port("INTENT_BRIDGE", "8059", BRIDGE),
+    _port("INTAKE", "8071", INTAKE),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
