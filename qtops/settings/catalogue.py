@@ -25,7 +25,10 @@ ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
 RUN: Final = ("services",)
-EXCHANGE: Final = ("services that talk to the exchange", "proof")
+EXCHANGE: Final = (
+    *("executor", "snapshots", "market state", "universe", "user stream", "reconcile"),
+    "proof",
+)
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
 CLUSTERS: Final = ("clusters",)
