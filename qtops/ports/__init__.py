@@ -3,6 +3,8 @@
 from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, SnapshotStore
 from qtops.ports.inbox import AccountFeed, DecisionFeed, Delivery, Heartbeats, Inbox
+from qtops.ports.gates import GateStore, Issue, Promise, SnapshotStore
+from qtops.ports.inbox import DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.market import MarketStore
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
 from qtops.ports.reconcile import BookReading, Rebook, ReconcileStore, SymbolReading
@@ -33,6 +35,7 @@ __all__ = [
     "PlanStore",
     "Rebook",
     "ReconcileStore",
+    "Promise",
     "ResultSource",
     "RiskStore",
     "SendingOrder",

@@ -63,7 +63,7 @@ class Key(Enum):
         Service.GOVERNOR,
         (Service.GOVERNOR,),
         None,
-        "bumped by every change of the reservations; what compare-and-swap compares",
+        "another number with every change of the reservations; what compare-and-swap compares",
     )
     OPEN_HISTORY = KeySpec(
         "governor:exec:{symbol}",
