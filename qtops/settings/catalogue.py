@@ -83,6 +83,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("QTOPS_METRICS_HOST", Kind.TEXT, "127.0.0.1", "Address the metrics listen on.", RUN),
     Setting("QTOPS_LOG_FORMAT", Kind.CHOICE, "auto", "Log lines: auto is text on a terminal, else JSON.", RUN, choices=("auto", "json", "text")),
     Setting("QTOPS_LOG_LEVEL", Kind.CHOICE, "info", "The least severe log line written.", RUN, choices=("debug", "info", "warning", "error")),
+    Setting("QTOPS_RECORD_FACTS", Kind.BOOLEAN, "true", "Whether gates keep what they saw in gate.facts, for `replay`.", ("gates",)),
     # governor
     _positive("GOV_MAX_OPEN_POSITIONS", Kind.INTEGER, "10", "Open positions and reservations at once.", GOVERNOR),
     _positive("GOV_MAX_NOTIONAL_PER_TRADE_USDT", Kind.DECIMAL, "200", "Notional of one opening order.", GOVERNOR),

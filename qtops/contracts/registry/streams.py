@@ -82,6 +82,15 @@ class Stream(Enum):
         50000,
         "every decision of every gate and of the intent bridge; wakes the executor",
     )
+    GATE_FACTS = StreamSpec(
+        "gate.facts",
+        "GateFacts",
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE),
+        (),
+        (Service.AUDITS,),
+        20_000,
+        "what each gate saw when it decided, for `replay`",
+    )
     EXCHANGE_EVENTS = StreamSpec(
         "exchange.events",
         "AccountEvent",
