@@ -84,18 +84,27 @@ class _Wanted:
 
 
 def _wanted(gate: str | None, symbol: str | None, since: str | None) -> _Wanted:
-    from qtops.contracts.codec import parse_word
     from qtops.contracts.values import parse_symbol
-    from qtops.contracts.vocabulary import GateName
 
     try:
         return _Wanted(
-            parse_word(GateName, gate, "--gate").value if gate is not None else "",
+            _gate(gate) if gate is not None else "",
             parse_symbol(symbol, "--symbol") if symbol is not None else "",
             parse_span(since, "--since") if since is not None else 0,
         )
     except DecodeError as error:
         raise UsageError(error.message) from error
+
+
+def _gate(word: str) -> str:
+    """A gate by its service's name or its own."""
+    from qtops.contracts.registry import GATE_SERVICES
+
+    services = {service.value: gate.value for gate, service in GATE_SERVICES.items()}
+    name = services.get(word, word)
+    if name not in services.values():
+        raise UsageError(f"--gate {word[:40]!r}: give one of {', '.join(services)}")
+    return name
 
 
 def _rules(env: AppContext, assignments: Sequence[str]) -> "dict[GateName, Rules]":
