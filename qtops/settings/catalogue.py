@@ -39,6 +39,7 @@ RECONCILE: Final = ("reconcile",)
 USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
+ANALYTICS: Final = ("analytics",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -218,6 +219,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("USER_STREAM", "8058", USER_STREAM),
     _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
     _port("INTENT_BRIDGE", "8059", BRIDGE),
+    _port("ANALYTICS", "8061", ANALYTICS),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
