@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 app = command_group()
 
 SCHEMA = "qtops.replay/v1"
-LIVE = "gate.facts"
 _SHOWN = 20
 CAVEAT = (
     "each plan is judged on the facts as they were; "
@@ -35,8 +34,9 @@ CAVEAT = (
 def replay(
     *,
     source: Annotated[
-        str, typer.Option("--from", metavar="FILE|STREAM", help="A recorded file, or the stream.")
-    ] = LIVE,
+        str | None,
+        typer.Option("--from", metavar="FILE|STREAM", help="A recorded file; default: the stream."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A gate's setting; may be repeated."),
@@ -64,10 +64,11 @@ def replay(
     if record is not None and (env.host.cwd / record).exists():
         raise UsageError(f"--record: {record} is there already")
     run = _Run(wanted, rules, keeps=record is not None)
-    asyncio.run(_read(env, source, run))
+    origin = source or _streams(env)[0]
+    asyncio.run(_read(env, origin, run))
     if record is not None:
         run.write(env.host.cwd / record)
-    _emit(env, source, run)
+    _emit(env, origin, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +173,18 @@ async def _read(env: AppContext, source: str, run: _Run) -> None:
         for where, fields in _lines(path, run):
             run.take(where, fields, oldest_ms)
         return
-    names = {LIVE, f"{env.settings().text('QTOPS_NAMESPACE')}:stream:{LIVE}"}
-    if source not in names:
-        raise UsageError(f"--from {source}: there is no such file, and the stream is {LIVE}")
+    if source not in (names := _streams(env)):
+        raise UsageError(f"--from {source}: there is no such file, and the stream is {names[0]}")
     async for where, fields in _entries(env, run):
         run.take(where, fields)
+
+
+def _streams(env: AppContext) -> tuple[str, str]:
+    """The stream, by its short name and by its name in Redis."""
+    from qtops.contracts.registry import Names, Stream
+
+    names = Names(env.settings().text("QTOPS_NAMESPACE"))
+    return Stream.GATE_FACTS.value.name, names.stream(Stream.GATE_FACTS)
 
 
 def _lines(path: Path, run: _Run) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -259,5 +259,5 @@ class Progress:
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"analytics state: {error}"
-            raise DecodeError("bad_state", "analytics:state", message) from error
+            raise DecodeError("bad_state", "state", message) from error
         return cls(cursors, Histogram(steps))
