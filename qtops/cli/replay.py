@@ -3,31 +3,26 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
-from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted, counted
+from qtops.cli.printer import Mark, Printer
+from qtops.cli.replay_text import print_replay, replay_payload, summary_text
 from qtops.cli.spans import parse_span
 from qtops.errors import ConfigError, DecodeError, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from qtops.audits.replay import Replay, Rules, Verdict
-    from qtops.contracts.decision import Decision
+    from qtops.audits.replay import Rules, Verdict
     from qtops.contracts.gate_facts import GateFacts
     from qtops.contracts.vocabulary import GateName
 
 app = command_group()
 
 SCHEMA = "qtops.replay/v1"
-_SHOWN = 20
-CAVEAT = (
-    "each plan is judged on the facts as they were; "
-    "what a flipped plan would have changed for later ones is not carried on"
-)
 
 
 @app.command()
@@ -61,14 +56,21 @@ def replay(
     env = current()
     wanted = _wanted(gate, symbol, since)
     rules = _rules(env, settings or [])
-    if record is not None and (env.host.cwd / record).exists():
-        raise UsageError(f"--record: {record} is there already")
+    if record is not None:
+        _check_new(env.host.cwd / record)
     run = _Run(wanted, rules, keeps=record is not None)
     origin = source or _streams(env)[0]
     asyncio.run(_read(env, origin, run))
     if record is not None:
         run.write(env.host.cwd / record)
     _emit(env, origin, run)
+
+
+def _check_new(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"--record: {path} is there already")
+    if not path.parent.is_dir():
+        raise UsageError(f"--record: there is no directory {path.parent}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,102 +231,8 @@ def _emit(env: AppContext, source: str, run: _Run) -> None:
 
     def text(out: Printer) -> None:
         mark = Mark.OK if found.read and is_whole else Mark.WARN
-        out.verdict(mark, status, _summary(found), source)
-        for name, (was, asked) in found.limits.items():
-            out.line(f"{name}: {was} → {asked}")
-        _print_changes(out, found)
-        _print_faults(out, found, run.unreadable)
-        out.line(CAVEAT, Mark.DIM)
+        out.verdict(mark, status, summary_text(found), source)
+        print_replay(out, found, run.unreadable)
 
-    payload = _payload(found, run.unreadable)
+    payload = replay_payload(found, run.unreadable)
     emit(env, CommandResult(SCHEMA, status, ExitCode.OK, payload, text))
-
-
-def _summary(found: "Replay") -> str:
-    if not found.read:
-        return "nothing is recorded (QTOPS_RECORD_FACTS of the gates, --since, --symbol, --gate)"
-    flips = f"{counted(len(found.flips), 'flip')}: {counted(found.flipped_opens, 'open')}"
-    exits = f"exits: {found.flipped_exits or 'none'}"
-    return f"{counted(found.read, 'decision')}, {flips}; {exits}"
-
-
-def _print_changes(out: Printer, found: "Replay") -> None:
-    if found.changed:
-        columns = [Column("plan", shrink=True), Column("symbol"), Column("effect"), Column("gate")]
-        columns += [Column("was", shrink=True), Column("would be", shrink=True)]
-        out.table(columns, [_row(verdict) for verdict in found.changed])
-    for verdict in found.flips:
-        out.detail(f"{verdict.plan_id}: {_detail(verdict.was)} → {_detail(verdict.would_be)}")
-    if reasons := found.by_reason():
-        out.line("flips by reason: " + ", ".join(f"{n} {reason}" for reason, n in reasons.items()))
-
-
-def _row(verdict: "Verdict") -> list[Cell]:
-    would_be = _answer(verdict.would_be)
-    exit_flips = verdict.is_flip and verdict.is_exit
-    shown: Cell = Tinted(would_be, Mark.FAIL) if exit_flips else would_be
-    head = [verdict.plan_id, verdict.symbol, verdict.effect.value, verdict.gate.value]
-    return [*head, _answer(verdict.was), shown]
-
-
-def _answer(decision: "Decision") -> str:
-    from qtops.audits.replay import ALLOWED, reason_of
-    from qtops.contracts.decision import Allow
-
-    return f"{ALLOWED} {decision.quantity}" if isinstance(decision, Allow) else reason_of(decision)
-
-
-def _detail(decision: "Decision") -> str:
-    from qtops.contracts.decision import Deny
-
-    detail = decision.detail if isinstance(decision, Deny) else ""
-    return f"{_answer(decision)} ({detail})" if detail else _answer(decision)
-
-
-def _print_faults(out: Printer, found: "Replay", unreadable: Sequence[str]) -> None:
-    for verdict in found.not_reproducible[:_SHOWN]:
-        where = f"{verdict.plan_id}, {verdict.gate.value}"
-        out.finding(Mark.WARN, f"not reproducible: {where}: {verdict.why_not}")
-    if (more := len(found.not_reproducible) - _SHOWN) > 0:
-        out.finding(Mark.WARN, f"not reproducible: {more} more")
-    if unreadable:
-        records = counted(len(unreadable), "record")
-        out.finding(Mark.WARN, f"{records} could not be read: {unreadable[0]}")
-
-
-def _payload(found: "Replay", unreadable: Sequence[str]) -> dict[str, Any]:
-    return {
-        "decisions": found.read,
-        "reproduced": found.read - len(found.not_reproducible),
-        "limits": {name: {"was": w, "asked": a} for name, (w, a) in found.limits.items()},
-        "flips": len(found.flips),
-        "plans_flipped": {"open": found.flipped_opens, "exit": found.flipped_exits},
-        "flips_by_reason": found.by_reason(),
-        "changed": [_verdict_payload(verdict) for verdict in found.changed],
-        "not_reproducible": [
-            {"plan_id": v.plan_id, "gate": v.gate, "why": v.why_not} for v in found.not_reproducible
-        ],
-        "unreadable": list(unreadable),
-        "propagates": False,
-    }
-
-
-def _verdict_payload(verdict: "Verdict") -> dict[str, Any]:
-    return {
-        "plan_id": verdict.plan_id,
-        "symbol": verdict.symbol,
-        "effect": verdict.effect,
-        "gate": verdict.gate,
-        "at_ms": verdict.at_ms,
-        "flip": verdict.is_flip,
-        "was": _decision_payload(verdict.was),
-        "would_be": _decision_payload(verdict.would_be),
-    }
-
-
-def _decision_payload(decision: "Decision") -> dict[str, Any]:
-    from qtops.contracts.decision import Allow
-
-    if isinstance(decision, Allow):
-        return {"allow": True, "quantity": decision.quantity, "terms": decision.terms}
-    return {"allow": False, "reason": decision.reason, "detail": decision.detail}

@@ -81,6 +81,8 @@ async def test_half_the_cap_flips_opens_and_no_exit(system, replay, shell):
     assert first.startswith("✓ flips")
     assert "exits: none" in first
     assert "is not carried on" in text.out
+    enforced = await replay("--set", "P26_MODE=enforce", "--symbol", "TRXUSDT")
+    assert "mode=enforce" in enforced.out
 
 
 async def test_what_cannot_be_read_or_reproduced_is_named(system, replay, shell):
@@ -118,6 +120,7 @@ async def test_facts_are_not_kept_where_the_operator_says_so(system, replay):
         (("--symbol", "?"), "--symbol"),
         (("--since", "ever"), "--since"),
         (("--from", "nowhere.jsonl"), "there is no such file"),
+        (("--record", "nowhere/kept.jsonl"), "there is no directory"),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_read(shell, argv, said):
