@@ -43,6 +43,7 @@ USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
 INTAKE: Final = ("intake",)
+ANALYTICS: Final = ("analytics",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -89,6 +90,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("QTOPS_METRICS_HOST", Kind.TEXT, "127.0.0.1", "Address the metrics listen on.", RUN),
     Setting("QTOPS_LOG_FORMAT", Kind.CHOICE, "auto", "Log lines: auto is text on a terminal, else JSON.", RUN, choices=("auto", "json", "text")),
     Setting("QTOPS_LOG_LEVEL", Kind.CHOICE, "info", "The least severe log line written.", RUN, choices=("debug", "info", "warning", "error")),
+    Setting("QTOPS_RECORD_FACTS", Kind.BOOLEAN, "true", "Whether gates keep what they saw in gate.facts, for `replay`.", ("gates",)),
     # governor
     _positive("GOV_MAX_OPEN_POSITIONS", Kind.INTEGER, "10", "Open positions and reservations at once.", GOVERNOR),
     _positive("GOV_MAX_NOTIONAL_PER_TRADE_USDT", Kind.DECIMAL, "200", "Notional of one opening order.", GOVERNOR),
@@ -240,6 +242,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
     _port("INTENT_BRIDGE", "8059", BRIDGE),
     _port("INTAKE", "8071", INTAKE),
+    _port("ANALYTICS", "8061", ANALYTICS),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),

@@ -28,8 +28,8 @@ class Stream(Enum):
             GroupSpec("p33", Service.POSITION_GATE),
             GroupSpec("intent_executor", Service.EXECUTOR),
         ),
-        (Service.AUDITS,),
-        10000,
+        (Service.ANALYTICS, Service.AUDITS),
+        10_000,
         "plans that ask for an order",
         Service.EXECUTOR,
     )
@@ -43,7 +43,7 @@ class Stream(Enum):
             GroupSpec("p33", Service.POSITION_GATE),
             GroupSpec("intent_executor_manual", Service.EXECUTOR),
         ),
-        (Service.AUDITS,),
+        (Service.ANALYTICS, Service.AUDITS),
         10_000,
         "the operator's own plans and forced closes; read only while the manual lane is open",
         Service.EXECUTOR,
@@ -53,7 +53,7 @@ class Stream(Enum):
         "Result",
         (Service.EXECUTOR,),
         (),
-        (Service.HARVEST, Service.APPLY_LAYER, Service.AUDITS),
+        (Service.HARVEST, Service.APPLY_LAYER, Service.ANALYTICS, Service.AUDITS),
         10_000,
         "what became of each plan",
     )
@@ -78,9 +78,18 @@ class Stream(Enum):
             Service.INTENT_BRIDGE,
         ),
         (),
-        (Service.EXECUTOR, Service.AUDITS),
-        50000,
+        (Service.EXECUTOR, Service.ANALYTICS, Service.AUDITS),
+        50_000,
         "every decision of every gate and of the intent bridge; wakes the executor",
+    )
+    GATE_FACTS = StreamSpec(
+        "gate.facts",
+        "GateFacts",
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE),
+        (),
+        (Service.AUDITS,),
+        20_000,
+        "what each gate saw when it decided, for `replay`",
     )
     EXCHANGE_EVENTS = StreamSpec(
         "exchange.events",

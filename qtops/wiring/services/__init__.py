@@ -10,6 +10,7 @@ from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
 from qtops.wiring.services import (
+    analytics,
     bridge,
     executor,
     exits,
@@ -35,6 +36,7 @@ BUILDERS: Final[dict[Service, Builder]] = {
     **exits.BUILDERS,
     **bridge.BUILDERS,
     **intake.BUILDERS,
+    **analytics.BUILDERS,
 }
 
 
