@@ -8,6 +8,7 @@ from qtops.cli.context import current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, counted
+from qtops.cli.remote import ReadsRedis
 from qtops.cli.spans import span
 from qtops.errors import DecodeError, ExitCode, UsageError
 
@@ -22,7 +23,7 @@ SCHEMA: Final = "qtops.analytics/v1"
 _SHOWN_LEGS: Final = ("permits", "exchange", "total")
 
 
-@app.command()
+@app.command(cls=ReadsRedis)
 def analytics(
     *,
     window: Annotated[str, typer.Option(help="Of the decisions: 1m, 5m, 15m or 1h.")] = "15m",
