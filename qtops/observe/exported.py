@@ -95,6 +95,7 @@ TEXTFILE: Final = frozenset(
         "qtops_health_pending_entries",
         "qtops_health_oldest_pending_age_seconds",
         "qtops_health_clock_skew_seconds",
+        "qtops_health_silence_age_seconds",
         "qtops_health_disk_free_ratio",
         "qtops_health_failed_units",
         "qtops_health_open_operations",

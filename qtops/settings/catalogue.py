@@ -174,6 +174,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
     # health
+    Setting("QTOPS_EXPECTED_SERVICES", Kind.NAMES, "", "Services besides those the gates need that must beat, as `run list` names them.", ("health",)),
+    Setting("QTOPS_HEALTH_SILENCE", Kind.NAMES, "", "Streams that must speak and after how many seconds silence is an alarm: trade.intent=600.", ("health",)),
     Setting("QTOPS_HEALTH_PING_URL", Kind.SECRET, "", "Where health reports that it ran, when there is no --ping-url; the path is a secret.", ("health",)),
     # observe
     Setting("QTOPS_PROMETHEUS_URL", Kind.URL, "", "Prometheus; empty looks where it listens.", OBSERVE, choices=HTTP_SCHEMES),
