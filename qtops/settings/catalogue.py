@@ -39,6 +39,7 @@ RECONCILE: Final = ("reconcile",)
 USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
+PRODUCER: Final = ("producer",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -157,6 +158,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("QT_MAX_NOTIONAL_USD", Kind.DECIMAL, "3000", "Notional of one open, in USD.", BRIDGE),
     Setting("MAX_EXPOSURE_PCT", Kind.DECIMAL, "80", "Gross exposure after an open, percent of equity; 0 is no limit.", BRIDGE),
     Setting("MIN_HOLD_SECONDS", Kind.SECONDS, "900", "Pause between a symbol's last fill and its next open.", BRIDGE, maximum=Decimal(3600)),
+    # reference producer
+    Setting("PRODUCER_SYMBOLS", Kind.NAMES, "", "Symbols it watches; empty makes no intents.", PRODUCER),
+    _positive("PRODUCER_SECONDS", Kind.SECONDS, "5", "Pause between looks at the marks; each is a sample.", PRODUCER),
+    _positive("PRODUCER_LOOKBACK", Kind.INTEGER, "20", "Samples of the channel whose breakout it follows.", PRODUCER),
+    _positive("PRODUCER_COOLDOWN_SECONDS", Kind.SECONDS, "60", "Pause between intents of one symbol.", PRODUCER),
+    _positive("PRODUCER_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which a mark is stale, and its channel begun anew.", PRODUCER),
+    _positive("PRODUCER_NOTIONAL_USDT", Kind.DECIMAL, "50", "Size of an intent.", PRODUCER),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
     _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
@@ -226,6 +234,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("USER_STREAM", "8058", USER_STREAM),
     _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
     _port("INTENT_BRIDGE", "8059", BRIDGE),
+    _port("PRODUCER", "8062", PRODUCER),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -289,5 +298,6 @@ FAMILIES: Final = (
     "P34_",
     "EXIT_",
     "INTENT_BRIDGE_",
+    "PRODUCER_",
     "BINANCE_",
 )
