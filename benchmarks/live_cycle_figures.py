@@ -128,7 +128,7 @@ class Observer:
         return pending
 
     def _compare(self, found: Figures) -> None:
-        with urllib.request.urlopen(f"{self._exchange_url}/sandbox/v1/state") as answer:  # noqa: S310  loopback
+        with urllib.request.urlopen(f"{self._exchange_url}/sandbox/v1/state") as answer:
             positions = loads(answer.read())["positions"]
         found.held = {p["symbol"]: Decimal(p["amount"]) for p in positions}
         books = {}

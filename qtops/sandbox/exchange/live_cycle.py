@@ -26,8 +26,8 @@ _SETTINGS: Final = {
     **dict.fromkeys(_LISTS, _TRADED),
     # who asks
     "PRODUCER_SECONDS": "1",
-    "PRODUCER_LOOKBACK": "12",
-    "PRODUCER_COOLDOWN_SECONDS": "15",
+    "PRODUCER_LOOKBACK": "20",
+    "PRODUCER_COOLDOWN_SECONDS": "20",
     "PRODUCER_NOTIONAL_USDT": "400",
     "INTENT_EXECUTOR_SOURCE_ALLOWLIST": "intent_bridge,apply_layer,exit_monitor",
     "INTENT_BRIDGE_ALLOW_SHORT": "true",
@@ -52,9 +52,9 @@ _SETTINGS: Final = {
     "HARVEST_KILL_THRESHOLD": "0.88",
     "APPLY_MODE": "testnet",
     "EXIT_MODE": "enforce",
-    "EXIT_TP_PCT": "1",
-    "EXIT_SL_PCT": "0.5",
-    "EXIT_TRAILING_PCT": "0.5",
+    "EXIT_TP_PCT": "0.8",
+    "EXIT_SL_PCT": "0.25",
+    "EXIT_TRAILING_PCT": "0.3",
     "EXIT_RETRY_SECONDS": "5",
 }
 LIVE_CYCLE: Final[Mapping[str, Any]] = {
