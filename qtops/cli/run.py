@@ -29,7 +29,8 @@ def run(services: Names) -> None:
 
     Example: qtops run governor portfolio-gate position-gate
 
-    Exit codes: 0 stopped as asked; 1 error; 4 refused (no kill switch, hedge mode).
+    Exit codes: 0 stopped as asked; 1 error; 4 refused (no kill switch, hedge mode, the
+    example producer on a venue that is no test venue).
     """
     env = current()
     if services == ["list"]:
@@ -67,7 +68,9 @@ def _list(env: AppContext) -> None:
     ]
 
     def text(out: Printer) -> None:
-        out.verdict(Mark.OK, f"{len(rows)} services", "qtops run NAME… or qtops run all")
+        examples = ", ".join(service.value for service in EXAMPLES)
+        hint = f"qtops run NAME… or qtops run all, which leaves out {examples}"
+        out.verdict(Mark.OK, f"{len(rows)} services", hint)
         titles = [Column("service"), Column("reads"), Column("writes"), Column("metrics", "right")]
         cells = [[*list(row.values())[:3], row["metrics_port"] or "off"] for row in rows]
         out.table(titles, cells)

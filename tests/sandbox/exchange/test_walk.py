@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtops.errors import ConfigError
+from qtops.sandbox.exchange.core.instruments import LISTED
+from qtops.sandbox.exchange.core.intake import read_order
 from qtops.sandbox.exchange.core.market import MINUTE_MS
+from qtops.sandbox.exchange.core.params import Params
 from qtops.sandbox.exchange.core.walk import Walk
 from qtops.sandbox.exchange.rest.venue import Venue
 from qtops.sandbox.exchange.scenario import parse_scenario
@@ -76,3 +79,39 @@ def test_marks_candles_and_fills_tell_one_story_also_after_a_restart(tmp_path):
 def test_what_a_scenario_may_not_say(wrong, said):
     with pytest.raises(ConfigError, match=said):
         parse_scenario(wrong, "wrong")
+
+
+class TestOverHttp:
+    @pytest.fixture
+    def start(self):
+        return scenario("live-cycle")
+
+    async def test_a_price_that_walks_cannot_be_set_and_one_that_does_not_can(self, api):
+        refused = await api.control("POST", "prices", symbol="ETHUSDT", mark_price="3000")
+        assert refused.status_code == 400
+        assert "moves by itself" in refused.text
+        moved = await api.control("POST", "prices", symbol="DOGEUSDT", mark_price="0.2")
+        assert moved.json() == {"symbol": "DOGEUSDT", "mark_price": "0.2"}
+
+    async def test_time_alone_moves_the_mark(self, api, venue):
+        clock = Clock()
+        venue._host_clock = clock
+        for _ in range(3):
+            shown = (await api.public("/v1/premiumIndex", symbol="ETHUSDT")).json()["markPrice"]
+            assert Decimal(shown) == venue.scenario.walk.price("ETHUSDT", clock.now)
+            clock.now += 60_000
+
+
+def test_time_alone_fills_what_rests():
+    clock = Clock()
+    venue = Venue(scenario("live-cycle"), None, clock)
+    venue.engine.advance(clock.now)
+    price = (venue.state.symbols["ETHUSDT"].mark * Decimal("0.999")).quantize(Decimal("0.01"))
+    asked = {"symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+    params = Params({**asked, "quantity": "0.1", "price": str(price)})
+    venue.engine.place(read_order(params, LISTED, clock.now, hedge_mode=False), clock.now)
+    assert not venue.state.trades
+    while venue.scenario.walk.price("ETHUSDT", clock.now) > price:
+        clock.now += 500
+    venue.engine.advance(clock.now)
+    assert [trade.price for trade in venue.state.trades] == [price]
