@@ -58,8 +58,10 @@ class RedisGateStore:
             names.key(Key.RESERVATIONS),
             names.key(Key.RESERVATIONS_VERSION),
             names.key(Key.GOVERNOR_BLOCK, plan_id=plan_id),
+            names.stream(Stream.GATE_FACTS),
         ]
         promise = issue.promise
+        seen = flatten(issue.seen.to_fields()) if issue.seen else []
         args = [
             issue.permit.to_json(self._permit_key),
             str(issue.permit.expires_at_ms - issue.permit.issued_at_ms),
@@ -72,6 +74,9 @@ class RedisGateStore:
             str(Stream.GATE_DECISION.value.maxlen),
             _block_record(issue),
             str((Key.GOVERNOR_BLOCK.value.ttl_s or 0) * 1000),
+            str(Stream.GATE_FACTS.value.maxlen),
+            str(len(seen)),
+            *seen,
             *flatten(issue.record.to_fields()),
         ]
         return keys, args

@@ -4,7 +4,7 @@ A part that the server refuses (its user may not, a key of another type) is `Mis
 read all the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -33,15 +33,21 @@ _LONGEST_TEXT: Final = 80
 
 
 class RedisHealthReader:
-    """Reads once. `window_ms` is how far back plans and decisions count."""
+    """Reads once. `window_ms` is how far back plans and decisions count; `watched` must speak."""
 
     def __init__(
-        self, link: RedisLink, clock: Clock, services: Sequence[Service], window_ms: int
+        self,
+        link: RedisLink,
+        clock: Clock,
+        services: Sequence[Service],
+        window_ms: int,
+        watched: Collection[Stream] = (),
     ) -> None:
         self._link = link
         self._names = link.names
         self._clock = clock
         self._services = services
+        self._watched = watched
         self._window_ms = window_ms
 
     async def read(self) -> RedisVitals:
@@ -58,9 +64,10 @@ class RedisHealthReader:
         beats = self._queue_beats(batch)
         groups = self._queue_groups(batch, now_ms)
         flow = self._queue_flow(batch, now_ms)
+        newest = self._queue_newest(batch)
         with self._link.guard():
             await batch.execute()
-        parts = server(), beats(), groups(), flow(), kill(), snapshot(), universe()
+        parts = server(), beats(), groups(), flow(), kill(), snapshot(), universe(), newest()
         return RedisVitals(now_ms, *parts)
 
     def _queue_beats(self, batch: "_Batch") -> Callable[[], tuple[Beat, ...] | Missing]:
@@ -76,6 +83,25 @@ class RedisHealthReader:
             return tuple(map(Beat, self._services, known))
 
         return beats
+
+    def _queue_newest(self, batch: "_Batch") -> Callable[[], Mapping[Stream, int | None] | Missing]:
+        asked = {
+            stream: batch.ask(
+                "XREVRANGE", self._names.stream(stream), "+", "-", "COUNT", 1, decode=_entries
+            )
+            for stream in self._watched
+        }
+
+        def newest() -> Mapping[Stream, int | None] | Missing:
+            found: dict[Stream, int | None] = {}
+            for stream, page in asked.items():
+                rows = page()
+                if isinstance(rows, Missing):
+                    return rows
+                found[stream] = _at_ms(rows[0]) if rows else None
+            return found
+
+        return newest
 
     def _queue_groups(
         self, batch: "_Batch", now_ms: int

@@ -1,14 +1,16 @@
 """Is what lies in Redis healthy? One pure judge a component; `docs/health.md` has the limits."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from qtops.audits.health_silence import judge_silence
 from qtops.contracts.codec import fmt_span
 from qtops.contracts.control import parse_kill
 from qtops.contracts.facts import Missing
 from qtops.contracts.health import Check, Figure, Finding, Status, unseen
-from qtops.contracts.registry import GATE_SERVICES, HEARTBEAT_TTL_S, Service
+from qtops.contracts.registry import GATE_SERVICES, HEARTBEAT_TTL_S, Service, Stream
 from qtops.contracts.universe import UniverseMeta
 from qtops.contracts.vitals import Beat, GroupVitals, PermitFlow, RedisVitals, ServerVitals
 from qtops.contracts.vocabulary import GateName, TradingState
@@ -31,6 +33,7 @@ class Limits:
     """From which value on a figure is a warning, and from which a failure."""
 
     snapshot_fail_ms: int  # P33_STALE_THRESHOLD_SEC: the position gate refuses from there
+    silence_ms: Mapping[Stream, int] = field(default_factory=dict)  # QTOPS_HEALTH_SILENCE
     universe_fail_ms: int = 300_000  # UNIVERSE_MAX_AGE: readers take their own lists from there
     latency_warn_ms: int = 50
     latency_fail_ms: int = 500
@@ -294,4 +297,5 @@ def judge_vitals(vitals: RedisVitals, limits: Limits) -> list[Check]:
         judge_universe(vitals.universe, now_ms, limits),
         judge_kill(vitals.kill),
         judge_streams(vitals.groups, limits),
+        judge_silence(vitals.newest, now_ms, limits.silence_ms),
     ]

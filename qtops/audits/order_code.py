@@ -60,7 +60,7 @@ class Send:
 
 def sends_in(tree: ast.Module, shared: "Guards | None" = None) -> list[Send]:
     """Every send of a module. `shared` are guard functions of the whole code base."""
-    guards = shared or Guards.of([tree])
+    guards = shared.seen_from(tree) if shared else Guards.of([tree])
     found = []
     for function, path in _calls(tree):
         call = path[-1]

@@ -81,6 +81,15 @@ class Guards:
         single = {name: found[0] for name, found in functions.items() if len(found) == 1}
         return Guards(words, single, frozenset(functions))
 
+    def seen_from(self, tree: ast.Module) -> "Guards":
+        """The same with the module's own names before those of other modules."""
+        own = Guards.of([tree])
+        return Guards(
+            {**self.words, **own.words},
+            {**self.functions, **own.functions},
+            self.defined | own.defined,
+        )
+
     def missed(
         self, names: frozenset[str] | None, path: Sequence[ast.AST], wanted: frozenset[str]
     ) -> frozenset[str]:

@@ -92,6 +92,12 @@ PARTS: tuple[Part, ...] = (
     ),
     Part("audit", "qtops.cli.audit", "Checks that only read: permit sources, streams."),
     Part("trace", "qtops.cli.trace", "Why there was a trade, or none: hop by hop.", leaf=True),
+    Part(
+        "replay", "qtops.cli.replay", "What the gates would decide under other settings.", leaf=True
+    ),
+    Part(
+        "analytics", "qtops.cli.analytics", "Decisions, execution quality, attribution.", leaf=True
+    ),
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("reconcile", "qtops.cli.reconcile", "Our books against the exchange, symbol by symbol."),

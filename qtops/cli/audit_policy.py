@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qtops.cli.check_output import CheckOptions, Form, Format, Only, Out, Skip, run_audit
+from qtops.cli.check_output import CheckOptions, Form, Format, Only, Out, ReadsHost, Skip, run_audit
 from qtops.cli.context import current
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Make it a command of `app`."""
-    app.command("policy")(policy)
+    app.command("policy", cls=ReadsHost)(policy)
 
 
 def policy(

@@ -11,6 +11,7 @@ from qtops.cli.check_output import (
     Form,
     Format,
     Only,
+    ReadsHost,
     Skip,
     emit_report,
     names_in,
@@ -35,7 +36,7 @@ OutDirectory = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Make it a command of `app`."""
-    app.command("system")(system)
+    app.command("system", cls=ReadsHost)(system)
 
 
 def system(

@@ -12,6 +12,7 @@ from qtops.cli.context import AppContext
 from qtops.cli.monitoring import as_plugin
 from qtops.cli.output import CommandResult, document_text, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
+from qtops.cli.remote import Reads
 from qtops.cli.spans import span
 from qtops.errors import ConfigError, ExitCode, UsageError
 
@@ -47,6 +48,12 @@ Out = Annotated[
 
 _MARKS = {"healthy": Mark.OK, "degraded": Mark.WARN, "critical": Mark.FAIL, "unknown": Mark.UNKNOWN}
 _VERDICTS = {"pass": Mark.OK, "warn": Mark.WARN, "fail": Mark.FAIL, "unknown": Mark.UNKNOWN}
+
+
+class ReadsHost(Reads):
+    """Checks of a host, asked of another one; a file to write would be left there."""
+
+    here_only = frozenset({"out"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def health(
 ) -> None:
     """Whether Redis, gates, permits, exchange, disk and units are as they must be.
 
-    Checks: redis, permits, heartbeats, snapshots, universe, kill, streams, exchange, disk,
+    Checks: redis, permits, heartbeats, snapshots, universe, kill, streams, silence, exchange, disk,
     units, obligations.
 
     Example: qtops health --format nagios --skip units

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from qtops.cli import observe_dashboards
-from qtops.cli.check_output import CheckOptions, Form, Format, Only, Out, Skip, run_audit
+from qtops.cli.check_output import CheckOptions, Form, Format, Only, Out, ReadsHost, Skip, run_audit
 from qtops.cli.context import current
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.placement import place_files
@@ -19,7 +19,7 @@ app.add_typer(
 EXPORT_SCHEMA = "qtops.observe.export/v1"
 
 
-@app.command("check")
+@app.command("check", cls=ReadsHost)
 def check(
     *,
     prometheus: Annotated[

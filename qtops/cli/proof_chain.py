@@ -8,6 +8,7 @@ import typer
 from qtops.cli.context import AppContext, current
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Mark, Printer
+from qtops.cli.remote import Reads
 from qtops.cli.spans import parse_span
 from qtops.errors import DecodeError, ExitCode, UsageError, VenueError
 
@@ -34,7 +35,7 @@ class ChainReading:
 
 def register(app: typer.Typer) -> None:
     """Make it a command of `app`."""
-    app.command("chain")(chain)
+    app.command("chain", cls=Reads)(chain)
 
 
 def chain(

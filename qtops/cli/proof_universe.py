@@ -7,6 +7,7 @@ import typer
 from qtops.cli.context import current
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted, counted
+from qtops.cli.remote import Reads
 from qtops.cli.spans import span
 from qtops.errors import DecodeError, ExitCode, UsageError
 
@@ -19,8 +20,8 @@ _SHOWN = 10
 
 def register(app: typer.Typer) -> None:
     """Make them commands of `app`."""
-    app.command("universe")(universe)
-    app.command("allowlist")(allowlist)
+    app.command("universe", cls=Reads)(universe)
+    app.command("allowlist", cls=Reads)(allowlist)
 
 
 def universe() -> None:

@@ -9,6 +9,7 @@ from qtops.cli.operator import emit_dry_run, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Column, Mark, Printer
+from qtops.cli.remote import ReadsRedis
 from qtops.errors import DecodeError, ExitCode, RefusedError, UnhealthyError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ STALE_MS = 30_000
 _NO_STORE = "run `qtops reconcile status` and decide again"
 
 
-@app.command("status")
+@app.command("status", cls=ReadsRedis)
 def status(
     *,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,

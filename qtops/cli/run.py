@@ -44,7 +44,7 @@ def _chosen(words: list[str]) -> "list[Service]":
     from qtops.wiring.services import BUILDERS, EXAMPLES
 
     if words == ["all"]:
-        return list(BUILDERS)
+        return [service for service in BUILDERS if not service.by_name_only]
     known = {service.value: service for service in (*BUILDERS, *EXAMPLES)}
     unknown = [word for word in words if word not in known]
     if unknown:
@@ -68,9 +68,7 @@ def _list(env: AppContext) -> None:
     ]
 
     def text(out: Printer) -> None:
-        examples = ", ".join(service.value for service in EXAMPLES)
-        hint = f"qtops run NAME… or qtops run all, which leaves out {examples}"
-        out.verdict(Mark.OK, f"{len(rows)} services", hint)
+        out.verdict(Mark.OK, f"{len(rows)} services", "qtops run NAME… or qtops run all")
         titles = [Column("service"), Column("reads"), Column("writes"), Column("metrics", "right")]
         cells = [[*list(row.values())[:3], row["metrics_port"] or "off"] for row in rows]
         out.table(titles, cells)

@@ -66,6 +66,7 @@ class RedisVitals:
     kill: str | Missing | None
     snapshot_at_ms: int | Missing
     universe: UniverseMeta | Missing
+    newest: Mapping[Stream, int | None] | Missing
 
 
 @dataclass(frozen=True, slots=True)

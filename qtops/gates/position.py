@@ -126,9 +126,9 @@ def nothing_in_flight(plan: Plan, facts: Facts, now_ms: int, limits: PositionLim
 
 
 def not_on_hold(plan: Plan, facts: Facts, now_ms: int, limits: PositionLimits) -> Deny | None:
-    """Reconciliation holds a symbol against everything but its repair and the operator's close."""
+    """Reconciliation holds opens alone: a position whose book is in doubt must be able to leave."""
     holder = known(facts.reconcile_hold)
-    if holder and not _is_way_out(plan):
+    if holder:
         return Deny(DenyReason.RECONCILE_HOLD_ACTIVE, holder[:80])
     return None
 
@@ -170,7 +170,7 @@ POSITION_GATE: Gate[PositionLimits] = Gate(
         Check(nothing_in_flight, ALL, (_COOLDOWN,)),
         Check(book_side_agrees, REDUCTIONS, (_POSITION, _BOOK)),
         Check(book_quantity_agrees, REDUCTIONS, (_POSITION, _BOOK)),
-        Check(not_on_hold, ALL, (_HOLD,)),
+        Check(not_on_hold, OPENS, (_HOLD,)),
     ),
     grant=grant,
     advice=(_FILTERS,),

@@ -34,6 +34,40 @@ _VALUES: Final = frozenset(
         "qtops_market_state_published_total",
         "qtops_market_state_failed_total",
         "qtops_market_state_last_success_timestamp_seconds",
+        "gov_p28_would_deny_total",
+        "gov_p29_would_deny_total",
+        "intent_executor_lookups_total",
+        "p27_cluster_stress_max",
+        "p27_cluster_stress_sum",
+        "p27_clusters_count",
+        "p27_corr_ready",
+        "p27_fail_closed_total",
+        "p27_min_points_per_symbol",
+        "p27_symbols_in_matrix",
+        "p27_updates_total",
+        "p28_budget_value_usd",
+        "p28_fail_closed_total",
+        "p28_stress_factor",
+        "p28_updates_total",
+        "p29_allocation_target_usd",
+        "qtops_harvest_failed_total",
+        "qtops_harvest_kill_score",
+        "qtops_harvest_last_success_timestamp_seconds",
+        "qtops_harvest_proposals_total",
+        "qtops_harvest_r_net",
+        "qtops_harvest_skipped_total",
+        "qtops_heat_calibrated_total",
+        "qtops_heat_differing_total",
+        "qtops_heat_value",
+        "qtops_user_stream_connected",
+        "qtops_user_stream_connects_total",
+        "qtops_user_stream_duplicates_total",
+        "qtops_user_stream_events_total",
+        "qtops_user_stream_last_event_timestamp_seconds",
+        "qtops_user_stream_unreadable_total",
+        "quantum_apply_dedupe_hits_total",
+        "quantum_apply_last_success_epoch",
+        "quantum_apply_plan_total",
     }
 )
 _HISTOGRAMS: Final = frozenset(
@@ -61,6 +95,7 @@ TEXTFILE: Final = frozenset(
         "qtops_health_pending_entries",
         "qtops_health_oldest_pending_age_seconds",
         "qtops_health_clock_skew_seconds",
+        "qtops_health_silence_age_seconds",
         "qtops_health_disk_free_ratio",
         "qtops_health_failed_units",
         "qtops_health_open_operations",
@@ -84,4 +119,7 @@ EXPORTED: Final = SERVICES | TEXTFILE | AUDITS
 # Prometheus' own, about every target and every alert.
 BUILT_IN: Final = frozenset({"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped"})
 # Names that begin so are ours: one of them that is not exported is exported by nobody.
-OURS: Final = ("qtops_", "quantum_", "p26_", "p33_", "intent_executor_")
+OURS: Final = (
+    *("qtops_", "quantum_", "gov_", "intent_bridge_", "intent_executor_", "exit_monitor_"),
+    *("p26_", "p27_", "p28_", "p29_", "p33_", "p34_"),
+)

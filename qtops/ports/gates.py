@@ -6,6 +6,7 @@ from typing import Protocol
 
 from qtops.contracts.decision import DecisionRecord
 from qtops.contracts.facts import Facts, Portfolio, Reservation
+from qtops.contracts.gate_facts import GateFacts
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.venue import Filters
@@ -28,12 +29,16 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One decision to be written: permit or denial, its record, and the acknowledgement."""
+    """One decision to be written: permit or denial, its record, and the acknowledgement.
+
+    `seen` is what it was decided on, None where that is not kept.
+    """
 
     delivery: Delivery
     permit: Permit
     record: DecisionRecord
     promise: Promise | None = None
+    seen: GateFacts | None = None
 
 
 class GateStore(Protocol):

@@ -26,6 +26,7 @@ _HELP: Final = {
     "lag_entries": "Entries a consumer group was not given yet.",
     "pending_entries": "Entries given and not settled.",
     "oldest_pending_age_ms": "Age of the oldest entry given and not settled.",
+    "silence_age_ms": "Age of the newest entry of a stream that must speak.",
     "clock_skew_ms": "The clock of the exchange minus ours.",
     "disk_free_ratio": "Free share of a file system, of bytes or inodes, whichever is scarcer.",
     "failed_units": "Failed systemd units of ours.",

@@ -10,6 +10,7 @@ import structlog
 from qtops.contracts.codec import decode_fields
 from qtops.contracts.decision import Allow, Decision, DecisionRecord, Deny
 from qtops.contracts.facts import Fact, Facts, Known, Reservation, Reservations
+from qtops.contracts.gate_facts import GateFacts
 from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import PERMIT_TTL_S, Stream
@@ -18,6 +19,7 @@ from qtops.contracts.vocabulary import DenyReason, FactName, Lane
 from qtops.errors import DecodeError
 from qtops.gates.base import Gate
 from qtops.gates.governor import spent_reservations
+from qtops.gates.limits import limits_text
 from qtops.ports import Clock, Delivery, GateStore, Inbox, Issue, Promise
 from qtops.services.metrics.gates import GateMetrics
 
@@ -29,12 +31,13 @@ VERSION_BITS = 62
 
 @dataclass(frozen=True, slots=True)
 class GateConfig(Generic[L]):
-    """One gate with its limits."""
+    """One gate with its limits. `keeps_facts`: whether `gate.facts` gets what it decided on."""
 
     gate: Gate[L]
     limits: L
     reserves: bool = False
     permit_ttl_ms: int = PERMIT_TTL_S * 1000
+    keeps_facts: bool = True
 
 
 def lane_of(stream: Stream) -> Lane:
@@ -61,6 +64,7 @@ class GateService(Generic[L]):
         self._metrics = metrics
         extra = {FactName.RESERVATIONS, FactName.CONTROL} if config.reserves else set()
         self._wanted = self._gate.facts | extra
+        self._limits = limits_text(config.limits)
         self._log = structlog.get_logger("qtops.gate").bind(gate=self._gate.name.value)
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
@@ -99,6 +103,9 @@ class GateService(Generic[L]):
             decision = self._judge(plan, known, now_us // 1000)
             at_us = now_us + int((self._clock.monotonic_ms() - started) * 1000)
             issue = self._issue(delivery, plan, decision, known, at_us)
+            if self._config.keeps_facts:
+                seen = self._seen(delivery, plan, decision, known, now_us // 1000)
+                issue = replace(issue, seen=seen)
             if issue.promise is not None and isinstance(known.reservations, Known):
                 batch_reservations = _with(known.reservations, issue.promise)
             issues.append(issue)
@@ -156,6 +163,24 @@ class GateService(Generic[L]):
             decided_at_us=at_us,
         )
         return Issue(delivery, permit, record, self._promise(plan, decision, facts, permit))
+
+    def _seen(
+        self, delivery: Delivery, plan: Plan, decision: Decision, facts: Facts, now_ms: int
+    ) -> GateFacts:
+        """What `qtops replay` decides again. Of the allowlist, the plan's symbol alone."""
+        if isinstance(facts.allowlist, Known):
+            listed, when = facts.allowlist.value, facts.allowlist.observed_at_ms
+            mine = replace(listed, symbols=listed.symbols & {plan.symbol})
+            facts = replace(facts, allowlist=Known(mine, when))
+        return GateFacts(
+            gate=self._gate.name,
+            plan_fields=decode_fields(delivery.raw),
+            now_ms=now_ms,
+            facts=facts,
+            limits=self._limits,
+            decision=decision,
+            lane=plan.lane,
+        )
 
     def _promise(
         self, plan: Plan, decision: Decision, facts: Facts, permit: Permit

@@ -25,7 +25,10 @@ ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
 RUN: Final = ("services",)
-EXCHANGE: Final = ("services that talk to the exchange", "proof")
+EXCHANGE: Final = (
+    *("executor", "snapshots", "market state", "universe", "user stream", "reconcile"),
+    "proof",
+)
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
 CLUSTERS: Final = ("clusters",)
@@ -39,6 +42,8 @@ RECONCILE: Final = ("reconcile",)
 USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
+INTAKE: Final = ("intake",)
+ANALYTICS: Final = ("analytics",)
 PRODUCER: Final = ("producer",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
@@ -86,6 +91,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("QTOPS_METRICS_HOST", Kind.TEXT, "127.0.0.1", "Address the metrics listen on.", RUN),
     Setting("QTOPS_LOG_FORMAT", Kind.CHOICE, "auto", "Log lines: auto is text on a terminal, else JSON.", RUN, choices=("auto", "json", "text")),
     Setting("QTOPS_LOG_LEVEL", Kind.CHOICE, "info", "The least severe log line written.", RUN, choices=("debug", "info", "warning", "error")),
+    Setting("QTOPS_RECORD_FACTS", Kind.BOOLEAN, "true", "Whether gates keep what they saw in gate.facts, for `replay`.", ("gates",)),
     # governor
     _positive("GOV_MAX_OPEN_POSITIONS", Kind.INTEGER, "10", "Open positions and reservations at once.", GOVERNOR),
     _positive("GOV_MAX_NOTIONAL_PER_TRADE_USDT", Kind.DECIMAL, "200", "Notional of one opening order.", GOVERNOR),
@@ -158,6 +164,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("QT_MAX_NOTIONAL_USD", Kind.DECIMAL, "3000", "Notional of one open, in USD.", BRIDGE),
     Setting("MAX_EXPOSURE_PCT", Kind.DECIMAL, "80", "Gross exposure after an open, percent of equity; 0 is no limit.", BRIDGE),
     Setting("MIN_HOLD_SECONDS", Kind.SECONDS, "900", "Pause between a symbol's last fill and its next open.", BRIDGE, maximum=Decimal(3600)),
+    # intake
+    Setting("QTOPS_INTAKE_TOKEN", Kind.SECRET, "", "What a signal must bring, at least 16 characters; without it the intake does not start.", INTAKE),
+    Setting("QTOPS_INTAKE_HOST", Kind.TEXT, "127.0.0.1", "Address the intake listens on.", INTAKE),
+    Setting("QTOPS_INTAKE_PORT", Kind.PORT, "8070", "Port of the intake; 0 takes a free one.", INTAKE),
+    _positive("QTOPS_INTAKE_PER_MINUTE", Kind.INTEGER, "120", "Signals it takes in a minute, in the long run.", INTAKE),
+    _positive("QTOPS_INTAKE_BURST", Kind.INTEGER, "30", "Signals it takes at once.", INTAKE),
     # reference producer
     Setting("PRODUCER_SYMBOLS", Kind.NAMES, "", "Symbols it watches; empty makes no intents.", PRODUCER),
     _positive("PRODUCER_SECONDS", Kind.SECONDS, "5", "Pause between looks at the marks; each is a sample.", PRODUCER),
@@ -170,6 +182,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
     # health
+    Setting("QTOPS_EXPECTED_SERVICES", Kind.NAMES, "", "Services besides those the gates need that must beat, as `run list` names them.", ("health",)),
+    Setting("QTOPS_HEALTH_SILENCE", Kind.NAMES, "", "Streams that must speak and after how many seconds silence is an alarm: trade.intent=600.", ("health",)),
     Setting("QTOPS_HEALTH_PING_URL", Kind.SECRET, "", "Where health reports that it ran, when there is no --ping-url; the path is a secret.", ("health",)),
     # observe
     Setting("QTOPS_PROMETHEUS_URL", Kind.URL, "", "Prometheus; empty looks where it listens.", OBSERVE, choices=HTTP_SCHEMES),
@@ -215,6 +229,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("EXIT_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which positions and marks fire no rule.", EXIT_MONITOR),
     _positive("EXIT_RETRY_SECONDS", Kind.SECONDS, "30", "Pause after an exit that did not execute; doubles each time.", EXIT_MONITOR),
     _positive("EXIT_MONITOR_SECONDS", Kind.SECONDS, "1", "Pause between looks at the positions.", EXIT_MONITOR),
+    Setting("QTOPS_EXIT_HTTP_PORT", Kind.PORT, "8007", "Loopback port of /health, /positions and manual closes; 0 is off.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_ENABLED", Kind.BOOLEAN, "false", "Whether a position can be closed over HTTP; needs the token too.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_TOKEN", Kind.SECRET, "", "What a manual close must bring as X-Exit-Token, at least 16 characters.", EXIT_MONITOR),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -234,6 +251,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("USER_STREAM", "8058", USER_STREAM),
     _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
     _port("INTENT_BRIDGE", "8059", BRIDGE),
+    _port("INTAKE", "8071", INTAKE),
+    _port("ANALYTICS", "8061", ANALYTICS),
     _port("PRODUCER", "8062", PRODUCER),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),

@@ -16,6 +16,7 @@ from qtops.audits.health_host import (
     no_systemd,
 )
 from qtops.contracts.health import Check, Finding, Health, Status, unseen
+from qtops.contracts.registry import Service, Stream
 from qtops.contracts.vitals import OpenOperation
 from qtops.errors import ConfigError, HostError, RedisError, VenueError
 from qtops.settings.model import Settings
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from qtops.ports import Clock
 
 SOURCE_LIMIT_S: Final = 2.0
-IN_REDIS: Final = ("redis", "permits", "heartbeats", "snapshots", "universe", "kill", "streams")
+IN_REDIS: Final = (
+    *("redis", "permits", "heartbeats", "snapshots", "universe", "kill", "streams"),
+    "silence",
+)
 CHECKS: Final = (*IN_REDIS, "exchange", "disk", "units", "obligations")
 _LEDGER_FIX: Final = "qtops config show QTOPS_LEDGER_ROOT"
 _REDIS_FIX: Final = "qtops config show QTOPS_REDIS_URL"
@@ -52,6 +56,7 @@ async def take_health(
     limits = Limits(
         snapshot_fail_ms=settings.milliseconds("P33_STALE_THRESHOLD_SEC"),
         universe_fail_ms=settings.milliseconds("UNIVERSE_MAX_AGE"),
+        silence_ms=_silence_limits(settings),
     )
     sources: list[Awaitable[Sequence[Check]]] = []
     found: list[Check] = []
@@ -79,10 +84,13 @@ async def _redis(
     from qtops.adapters.health_reader import RedisHealthReader
     from qtops.wiring import open_link
 
+    services = _expected(settings)
     link = open_link(settings, "reader")
     try:
         async with asyncio.timeout(SOURCE_LIMIT_S):
-            vitals = await RedisHealthReader(link, clock, BEATING, WINDOW_MS).read()
+            vitals = await RedisHealthReader(
+                link, clock, services, WINDOW_MS, limits.silence_ms
+            ).read()
     except TimeoutError:
         return _without_redis(wanted, f"Redis did not answer in {SOURCE_LIMIT_S:.0f} s")
     except RedisError as error:
@@ -90,6 +98,29 @@ async def _redis(
     finally:
         await link.aclose()
     return [check for check in judge_vitals(vitals, limits) if check.name in wanted]
+
+
+def _expected(settings: Settings) -> tuple[Service, ...]:
+    """The gates and what they cannot do without, and what the operator runs besides."""
+    known = {service.value: service for service in Service}
+    names = settings.names("QTOPS_EXPECTED_SERVICES")
+    if unknown := [name for name in names if name not in known]:
+        message = f"QTOPS_EXPECTED_SERVICES: no service {unknown[0]!r}"
+        raise ConfigError(message, hint="qtops run list")
+    return tuple(dict.fromkeys((*BEATING, *(known[name] for name in names))))
+
+
+def _silence_limits(settings: Settings) -> dict[Stream, int]:
+    """`trade.intent=600`: the stream, and after how many seconds its silence is an alarm."""
+    known = {stream.value.name: stream for stream in Stream}
+    limits = {}
+    for text in settings.names("QTOPS_HEALTH_SILENCE"):
+        name, _, seconds = text.partition("=")
+        if name not in known or not seconds.isascii() or not seconds.isdigit() or not int(seconds):
+            message = f"QTOPS_HEALTH_SILENCE: {text!r} is no STREAM=SECONDS"
+            raise ConfigError(message, hint=f"like trade.intent=600; streams: {', '.join(known)}")
+        limits[known[name]] = int(seconds) * 1000
+    return limits
 
 
 def _without_redis(wanted: Sequence[str], message: str) -> Sequence[Check]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
+from qtops.adapters.analytics_store import RedisAnalyticsStore
 from qtops.adapters.control_store import RedisControlStore
 from qtops.adapters.link import RedisLink
 from qtops.adapters.permit_scan import RedisPermitScan
@@ -36,6 +37,11 @@ def stream_source(settings: Settings) -> AbstractAsyncContextManager[StreamSourc
 def trace_source(settings: Settings) -> AbstractAsyncContextManager[RedisTraceReader]:
     """Everything that a trace joins; reads only."""
     return over(settings, "reader", RedisTraceReader)
+
+
+def analytics_reader(settings: Settings) -> AbstractAsyncContextManager[RedisAnalyticsStore]:
+    """What analytics counted; only its reads are used."""
+    return over(settings, "reader", RedisAnalyticsStore)
 
 
 def result_source(settings: Settings) -> AbstractAsyncContextManager[ResultSource]:

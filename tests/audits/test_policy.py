@@ -185,6 +185,16 @@ def test_our_own_order_is_market_by_type(monkeypatch):
     assert judge_executor().verdict is Verdict.FAIL
 
 
+async def test_a_name_means_what_its_own_module_says(tmp_path, place):
+    place("code/other.py", '_ORDER = "EVENT"\n')
+    send = 'self.http.post(_ORDER, type="MARKET")'
+    text = f'_ORDER = "/fapi/v1/order"\nclass C:\n    def go(self):\n        {send}\n'
+    place("code/sender.py", text)
+    place("etc/a.env", "A=1")
+    [(found, _, subject, _)] = await results(tmp_path, "policy.guard", [tmp_path / "code"])
+    assert (found, subject) == ("pass", "code/sender.py#go")
+
+
 async def test_the_only_send_of_our_own_code_is_guarded(tmp_path, place):
     place("etc/a.env", "A=1")
     package = Path(qtops.__file__).parent / "adapters"

@@ -18,6 +18,7 @@ from tests.strategies import printable
 
 NAMESPACES = ("quantum", "{quantum}", "qt:2")
 PARTS = {"plan_id", "symbol", "service", "key_id", "environment", "intent_id"}
+PARTS |= {"window", "source", "client_order_id"}
 
 
 def parts_of(key):

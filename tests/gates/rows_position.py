@@ -218,7 +218,7 @@ def _waiting_rows():
             reconcile_hold=known("drift"),
             **LANE_OPEN,
         ),
-        "a-hold-stops-a-close": closes(hold, reconcile_hold=known("drift")),
+        "a-hold-lets-a-close-through": closes("10", reconcile_hold=known("drift")),
         "a-hold-stops-an-open": opens(hold, reconcile_hold=known("drift")),
         "a-hold-lets-its-repair-through": closes(
             "10", order=close(**RECONCILE), reconcile_hold=known("drift")
@@ -244,9 +244,7 @@ def _partial_rows():
         "half-during-the-cooldown": closes(
             DenyReason.COOLDOWN_IN_FLIGHT, order=half, exec_cooldown=known(NOW - 14_999)
         ),
-        "half-under-a-hold": closes(
-            DenyReason.RECONCILE_HOLD_ACTIVE, order=half, reconcile_hold=known("drift")
-        ),
+        "half-under-a-hold": closes("5", order=half, reconcile_hold=known("drift")),
     }
 
 

@@ -1,7 +1,9 @@
 -- Write one gate decision: permit (or denial), its record, the acknowledgement; all or nothing.
 -- KEYS: 1 permit  2 gate.decision  3 the plan's stream  4 reservations  5 reservations version  6 block record
+--       7 gate.facts
 -- ARGV: 1 permit JSON  2 permit TTL ms  3 group  4 entry id  5 expected version or ''  6 reservation JSON or ''
---       7 next version or ''  8 plan id  9 decision maxlen  10 block JSON or ''  11 block TTL ms  12… decision fields
+--       7 next version or ''  8 plan id  9 decision maxlen  10 block JSON or ''  11 block TTL ms
+--       12 facts maxlen  13 length of the facts' fields, 0 when they are not kept  14… facts' fields, decision fields
 -- Returns 1, or 0 when the reservations moved since they were read (nothing is written then).
 if ARGV[5] ~= '' and (redis.call('GET', KEYS[5]) or '0') ~= ARGV[5] then
   return 0
@@ -19,6 +21,10 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if ARGV[10] ~= '' then
   redis.call('SET', KEYS[6], ARGV[10], 'PX', ARGV[11])
 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], '*', unpack(ARGV, 12))
+local facts_end = 13 + tonumber(ARGV[13])
+if facts_end > 13 then
+  redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[12], '*', unpack(ARGV, 14, facts_end))
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[9], '*', unpack(ARGV, facts_end + 1))
 redis.call('XACK', KEYS[3], ARGV[3], ARGV[4])
 return 1

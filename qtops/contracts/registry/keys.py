@@ -222,7 +222,7 @@ class Key(Enum):
         "hash symbol → JSON",
         Service.SNAPSHOTS,
         (Service.POSITION_GATE, Service.RECONCILE, Service.INTENT_BRIDGE),
-        86400,
+        86_400,
         "lot steps and minimums from exchangeInfo",
     )
     BOOK = KeySpec(
@@ -241,6 +241,14 @@ class Key(Enum):
         (Service.EXIT_MONITOR, Service.AUDITS),
         None,
         "each position from first seen to gone: best mark, exits tried; must outlive restarts",
+    )
+    EXIT_MODE = KeySpec(
+        "exit:mode",
+        "string",
+        Service.OPERATOR,
+        (Service.EXIT_MONITOR,),
+        None,
+        "shadow or enforce, for the exit monitor; absent is its setting EXIT_MODE",
     )
     UNIVERSE_ACTIVE = KeySpec(
         "cfg:universe:active",
@@ -312,7 +320,7 @@ class Key(Enum):
         Service.OPERATOR,
         _ALL_GATES_AND_EXECUTOR,
         900,
-        "`1` while the operator's lane is open; always with an expiry",
+        "`1` while the operator's lane is open, by hand or for a forced close; always expires",
     )
     BRIDGE_PAUSE = KeySpec(
         "intent_bridge:pause",
@@ -357,7 +365,7 @@ class Key(Enum):
             Service.EXIT_MONITOR,
             Service.AUDITS,
         ),
-        86400,
+        86_400,
         "how far the executor got with a plan",
     )
     SERVER_RUN = KeySpec(
@@ -375,6 +383,62 @@ class Key(Enum):
         (Service.EXECUTOR, Service.SNAPSHOTS, Service.MARKET_STATE, Service.RECONCILE),
         120,
         "used request weight and orders of one API key, from response headers",
+    )
+    DECISION_COUNTS = KeySpec(
+        "p35:decision:counts:{window}",
+        "hash",
+        Service.ANALYTICS,
+        (Service.AUDITS,),
+        300,
+        "decisions of the window: allow, deny, and both for each gate",
+    )
+    TOP_REASONS = KeySpec(
+        "p35:reason:top:{window}",
+        "sorted set reason → denials",
+        Service.ANALYTICS,
+        (Service.AUDITS,),
+        300,
+        "the window's 50 most frequent reasons of denial",
+    )
+    ANALYTICS_EXECUTION = KeySpec(
+        "analytics:execution:{symbol}",
+        "hash",
+        Service.ANALYTICS,
+        (Service.ANALYTICS, Service.AUDITS),
+        None,
+        "executions of a symbol: number, slippage and latency of the newest; sums since the start",
+    )
+    ANALYTICS_ATTRIBUTION = KeySpec(
+        "analytics:attribution:{symbol}:{source}",
+        "hash",
+        Service.ANALYTICS,
+        (Service.ANALYTICS, Service.AUDITS),
+        None,
+        "fills, turnover, realised profit and fees by symbol and source; sums since the start",
+    )
+    ANALYTICS_ORIGIN = KeySpec(
+        "analytics:origin:{client_order_id}",
+        "string (JSON)",
+        Service.ANALYTICS,
+        (Service.ANALYTICS,),
+        86_400,
+        "an order's source, and when its plan was published",
+    )
+    ANALYTICS_MARK = KeySpec(
+        "analytics:mark:{client_order_id}",
+        "string (decimal)",
+        Service.ANALYTICS,
+        (Service.ANALYTICS,),
+        86_400,
+        "the mark that the governor allowed the order's plan at, USDT",
+    )
+    ANALYTICS_STATE = KeySpec(
+        "analytics:state",
+        "string (JSON)",
+        Service.ANALYTICS,
+        (Service.ANALYTICS, Service.AUDITS),
+        None,
+        "the last entry counted of each stream, and the decisions of the hour; outlives restarts",
     )
     HEARTBEAT = KeySpec(
         "heartbeat:{service}",

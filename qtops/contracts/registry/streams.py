@@ -11,7 +11,7 @@ class Stream(Enum):
     TRADE_INTENT = StreamSpec(
         "trade.intent",
         "Intent",
-        (Service.BOTS, Service.PRODUCER),
+        (Service.BOTS, Service.INTAKE, Service.PRODUCER),
         (GroupSpec("{namespace}:group:intent_bridge", Service.INTENT_BRIDGE),),
         (Service.AUDITS,),
         100_000,
@@ -28,24 +28,24 @@ class Stream(Enum):
             GroupSpec("p33", Service.POSITION_GATE),
             GroupSpec("intent_executor", Service.EXECUTOR),
         ),
-        (Service.AUDITS,),
-        10000,
+        (Service.ANALYTICS, Service.AUDITS),
+        10_000,
         "plans that ask for an order",
         Service.EXECUTOR,
     )
     APPLY_PLAN_MANUAL = StreamSpec(
         "apply.plan.manual",
         "Plan",
-        (Service.OPERATOR,),
+        (Service.OPERATOR, Service.EXIT_MONITOR),
         (
             GroupSpec("governor", Service.GOVERNOR),
             GroupSpec("p26_portfolio_gate", Service.PORTFOLIO_GATE),
             GroupSpec("p33", Service.POSITION_GATE),
             GroupSpec("intent_executor_manual", Service.EXECUTOR),
         ),
-        (Service.AUDITS,),
+        (Service.ANALYTICS, Service.AUDITS),
         10_000,
-        "the operator's own plans; read only while the manual lane is open",
+        "the operator's own plans and forced closes; read only while the manual lane is open",
         Service.EXECUTOR,
     )
     APPLY_RESULT = StreamSpec(
@@ -53,7 +53,7 @@ class Stream(Enum):
         "Result",
         (Service.EXECUTOR,),
         (),
-        (Service.HARVEST, Service.APPLY_LAYER, Service.AUDITS),
+        (Service.HARVEST, Service.APPLY_LAYER, Service.ANALYTICS, Service.AUDITS),
         10_000,
         "what became of each plan",
     )
@@ -78,9 +78,18 @@ class Stream(Enum):
             Service.INTENT_BRIDGE,
         ),
         (),
-        (Service.EXECUTOR, Service.AUDITS),
-        50000,
+        (Service.EXECUTOR, Service.ANALYTICS, Service.AUDITS),
+        50_000,
         "every decision of every gate and of the intent bridge; wakes the executor",
+    )
+    GATE_FACTS = StreamSpec(
+        "gate.facts",
+        "GateFacts",
+        (Service.GOVERNOR, Service.PORTFOLIO_GATE, Service.POSITION_GATE),
+        (),
+        (Service.AUDITS,),
+        20_000,
+        "what each gate saw when it decided, for `replay`",
     )
     EXCHANGE_EVENTS = StreamSpec(
         "exchange.events",
@@ -123,11 +132,11 @@ class Stream(Enum):
     CONTROL_AUDIT = StreamSpec(
         "control.audit",
         "ControlChange",
-        (Service.OPERATOR,),
+        (Service.OPERATOR, Service.EXIT_MONITOR),
         (),
         (Service.AUDITS,),
         10_000,
-        "who changed a stop switch, when, why",
+        "who changed a stop switch or asked for a manual close, when, why",
     )
     RECONCILE_EVENTS = StreamSpec(
         "reconcile.events",

@@ -10,12 +10,14 @@ from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
 from qtops.wiring.services import (
+    analytics,
     bridge,
     executor,
     exits,
     feeders,
     gates,
     harvest,
+    intake,
     producer,
     reconcile,
     risk,
@@ -34,6 +36,8 @@ BUILDERS: Final[dict[Service, Builder]] = {
     **reconcile.BUILDERS,
     **exits.BUILDERS,
     **bridge.BUILDERS,
+    **intake.BUILDERS,
+    **analytics.BUILDERS,
 }
 # No part of a system that trades: run by name only, and neither installed nor watched.
 EXAMPLES: Final[dict[Service, Builder]] = producer.BUILDERS

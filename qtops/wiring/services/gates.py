@@ -1,10 +1,11 @@
 """The three gates, each with the limits that the operator set."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from qtops.contracts.registry import GATE_SERVICES, Service
 from qtops.contracts.vocabulary import GateMode, GateName
-from qtops.settings.model import Settings
+from qtops.settings.model import Entry, Settings
 from qtops.wiring.services.assembly import Assembly, Builder, Running
 from qtops.wiring.universe import reader_tiers
 
@@ -21,7 +22,7 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
     from qtops.gates.position import POSITION_GATE, PositionLimits
     from qtops.services.gate_service import GateConfig
 
-    s = settings
+    s, keeps_facts = settings, settings.boolean("QTOPS_RECORD_FACTS")
     if gate is GateName.GOVERNOR:
         governor = GovernorLimits(
             max_open_positions=s.integer("GOV_MAX_OPEN_POSITIONS"),
@@ -35,7 +36,9 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
             max_budget_age_ms=s.milliseconds("GOV_BUDGET_MAX_AGE_SECONDS"),
         )
         ttl = s.milliseconds("GOV_PERMIT_TTL_SECONDS")
-        return GateConfig(GOVERNOR, governor, reserves=True, permit_ttl_ms=ttl)
+        return GateConfig(
+            GOVERNOR, governor, reserves=True, permit_ttl_ms=ttl, keeps_facts=keeps_facts
+        )
     if gate is GateName.POSITION:
         position = PositionLimits(
             stale_after_ms=s.milliseconds("P33_STALE_THRESHOLD_SEC"),
@@ -44,9 +47,36 @@ def gate_config(gate: GateName, settings: Settings) -> "GateConfig[Any]":
             allow_increase=s.boolean("P33_ALLOW_INCREASE"),
         )
         ttl = s.milliseconds("P33_PERMIT_TTL")
-        return GateConfig(POSITION_GATE, position, permit_ttl_ms=ttl)
+        return GateConfig(POSITION_GATE, position, permit_ttl_ms=ttl, keeps_facts=keeps_facts)
     ttl = s.milliseconds("P26_PERMIT_TTL")
-    return GateConfig(PORTFOLIO_GATE, portfolio_limits(settings), permit_ttl_ms=ttl)
+    portfolio = portfolio_limits(settings)
+    return GateConfig(PORTFOLIO_GATE, portfolio, permit_ttl_ms=ttl, keeps_facts=keeps_facts)
+
+
+# What a gate's service is told besides its limits.
+_NO_LIMITS: Final = frozenset(
+    {"QTOPS_RECORD_FACTS", "GOV_PERMIT_TTL_SECONDS", "P33_PERMIT_TTL", "P26_PERMIT_TTL"}
+)
+
+
+def limit_settings(settings: Settings) -> frozenset[str]:
+    """The settings that the limits of the gates come from: those that change a decision."""
+    noted = _Noting({entry.setting.name: entry for entry in settings.items()})
+    for gate in GateName:
+        gate_config(gate, noted)
+    return frozenset(noted.read - _NO_LIMITS)
+
+
+class _Noting(Settings):
+    """Remembers what it was asked for."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        super().__init__(entries)
+        self.read: set[str] = set()
+
+    def entry(self, name: str) -> Entry:
+        self.read.add(name)
+        return super().entry(name)
 
 
 def portfolio_limits(settings: Settings) -> "PortfolioLimits":
