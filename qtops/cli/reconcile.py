@@ -192,10 +192,13 @@ def _row(name: str, row: "SymbolReading", now_ms: int) -> dict[str, Any]:
     held = None
     if hold is not None:
         held = {**hold.to_fields(), "expires_at": fmt_instant(hold.expires_at_ms)}
+    # The book is of now, the exchange's side of the last look: a fill may lie between them.
+    has_moved = row.book is not None and row.book.amount != standing.book
+    moved = "the book moved since the look" if has_moved else ""
     return head | {
         "state": standing.state.value,
         "exchange": _said(standing.exchange),
-        "reason": standing.reason,
+        "reason": standing.reason or moved,
         "stale": now_ms - standing.seen_at_ms > STALE_MS,
         "seen_at": fmt_instant(standing.seen_at_ms),
         "evidence": standing.evidence,

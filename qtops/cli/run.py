@@ -29,7 +29,8 @@ def run(services: Names) -> None:
 
     Example: qtops run governor portfolio-gate position-gate
 
-    Exit codes: 0 stopped as asked; 1 error; 4 refused (no kill switch, hedge mode).
+    Exit codes: 0 stopped as asked; 1 error; 4 refused (no kill switch, hedge mode, the
+    example producer on a venue that is no test venue).
     """
     env = current()
     if services == ["list"]:
@@ -40,11 +41,11 @@ def run(services: Names) -> None:
 
 def _chosen(words: list[str]) -> "list[Service]":
     from qtops.contracts.registry import Service
-    from qtops.wiring.services import BUILDERS
+    from qtops.wiring.services import BUILDERS, EXAMPLES
 
     if words == ["all"]:
         return [service for service in BUILDERS if not service.by_name_only]
-    known = {service.value: service for service in BUILDERS}
+    known = {service.value: service for service in (*BUILDERS, *EXAMPLES)}
     unknown = [word for word in words if word not in known]
     if unknown:
         raise UsageError(f"no service {unknown[0]!r}; there are {', '.join(known)}, all")
@@ -53,7 +54,7 @@ def _chosen(words: list[str]) -> "list[Service]":
 
 def _list(env: AppContext) -> None:
     from qtops.contracts.registry import Stream
-    from qtops.wiring.services import BUILDERS
+    from qtops.wiring.services import BUILDERS, EXAMPLES
 
     settings = env.settings()
     rows = [
@@ -63,7 +64,7 @@ def _list(env: AppContext) -> None:
             "writes": " ".join(s.value.name for s in Stream if service in s.value.writers),
             "metrics_port": settings.integer(service.metrics_setting),
         }
-        for service in BUILDERS
+        for service in (*BUILDERS, *EXAMPLES)
     ]
 
     def text(out: Printer) -> None:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from qtops.cli.context import AppContext
-from qtops.errors import UsageError
+from qtops.errors import ConfigError, UsageError
 from qtops.sandbox.exchange.scenario import load_scenario
 from qtops.sandbox.processes import describe_exit
 from qtops.sandbox.recipe import DEFAULT_SCENARIO, Recipe, chosen_services, qtops_commands
@@ -19,6 +19,7 @@ from qtops.sandbox.state import SandboxDirectory
 from qtops.sandbox.supervisor import Hooks, Sandbox, Surroundings
 
 if TYPE_CHECKING:
+    from qtops.sandbox.exchange.scenario import ExchangeScenario
     from qtops.settings.model import Settings
 
 DEFAULT_DIRECTORY: Final = Path(".qtops/sandbox")
@@ -41,9 +42,10 @@ class Wanted:
 
 def new_sandbox(env: AppContext, wanted: Wanted) -> Sandbox:
     """One that has not started yet; what is wrong with the request is said here."""
-    load_scenario(wanted.scenario)
+    scenario = load_scenario(wanted.scenario)
     services = chosen_services(wanted.services)
     settings = env.settings()
+    tuned = _tuned(scenario, settings)
     redis_url = wanted.redis or env.options.redis
     recipe = Recipe(
         commands=qtops_commands(wanted.scenario),
@@ -51,12 +53,23 @@ def new_sandbox(env: AppContext, wanted: Wanted) -> Sandbox:
         redis_url=redis_url,
         namespace=_namespace(settings, redis_url),
         chosen={name: ",".join(settings.names(name)) for name in _ALLOWLISTS}
+        | tuned
         | dict(wanted.settings),
     )
     keep = wanted.keep and wanted.directory is not None
     directory = wanted.directory or Path(tempfile.mkdtemp(prefix="qtops-sandbox-"))
     around = Surroundings(_environ(env), env.host.cwd)
     return Sandbox(recipe, SandboxDirectory(directory, keep=keep), around, _hooks(env))
+
+
+def _tuned(scenario: "ExchangeScenario", settings: "Settings") -> dict[str, str]:
+    """What the scenario sets and the caller does not: files and environment win."""
+    for name in scenario.settings:
+        if name not in settings:
+            raise ConfigError(f"scenario {scenario.name!r}: {name} is no setting")
+    return {
+        name: text for name, text in scenario.settings.items() if settings.entry(name).is_default
+    }
 
 
 def _namespace(settings: "Settings", redis_url: str | None) -> str:

@@ -44,6 +44,7 @@ EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
 INTAKE: Final = ("intake",)
 ANALYTICS: Final = ("analytics",)
+PRODUCER: Final = ("producer",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
@@ -169,6 +170,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("QTOPS_INTAKE_PORT", Kind.PORT, "8070", "Port of the intake; 0 takes a free one.", INTAKE),
     _positive("QTOPS_INTAKE_PER_MINUTE", Kind.INTEGER, "120", "Signals it takes in a minute, in the long run.", INTAKE),
     _positive("QTOPS_INTAKE_BURST", Kind.INTEGER, "30", "Signals it takes at once.", INTAKE),
+    # reference producer
+    Setting("PRODUCER_SYMBOLS", Kind.NAMES, "", "Symbols it watches; empty makes no intents.", PRODUCER),
+    _positive("PRODUCER_SECONDS", Kind.SECONDS, "5", "Pause between looks at the marks; each is a sample.", PRODUCER),
+    _positive("PRODUCER_LOOKBACK", Kind.INTEGER, "20", "Samples of the channel whose breakout it follows.", PRODUCER),
+    _positive("PRODUCER_COOLDOWN_SECONDS", Kind.SECONDS, "60", "Pause between intents of one symbol.", PRODUCER),
+    _positive("PRODUCER_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which a mark is stale, and its channel begun anew.", PRODUCER),
+    _positive("PRODUCER_NOTIONAL_USDT", Kind.DECIMAL, "50", "Size of an intent.", PRODUCER),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
     _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
@@ -245,6 +253,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("INTENT_BRIDGE", "8059", BRIDGE),
     _port("INTAKE", "8071", INTAKE),
     _port("ANALYTICS", "8061", ANALYTICS),
+    _port("PRODUCER", "8062", PRODUCER),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
@@ -308,5 +317,6 @@ FAMILIES: Final = (
     "P34_",
     "EXIT_",
     "INTENT_BRIDGE_",
+    "PRODUCER_",
     "BINANCE_",
 )

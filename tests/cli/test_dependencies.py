@@ -10,7 +10,7 @@ import pytest
 
 import qtops
 from qtops.settings.catalogue import SETTINGS
-from qtops.wiring.services import BUILDERS
+from qtops.wiring.services import BUILDERS, EXAMPLES
 
 PACKAGE = Path(qtops.__file__).parent
 PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
@@ -62,7 +62,8 @@ def test_every_dependency_is_imported(requirement):
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS])
 def test_every_setting_is_read(name):
-    assert name in words() | COMPOSED | {service.metrics_setting for service in BUILDERS}
+    ports = {service.metrics_setting for service in BUILDERS | EXAMPLES}
+    assert name in words() | COMPOSED | ports
 
 
 def test_the_composed_names_are_really_composed():

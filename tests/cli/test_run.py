@@ -17,11 +17,12 @@ import pytest
 import redis
 
 from qtops.sandbox.redis_server import EmbeddedRedis
-from qtops.wiring.services import BUILDERS
+from qtops.wiring.services import BUILDERS, EXAMPLES
 
 QTOPS = [sys.executable, "-P", "-m", "qtops"]
 PATIENCE_S = 45
 SERVICES = [service.value for service in BUILDERS]
+LISTED = SERVICES + [service.value for service in EXAMPLES]
 GATES = ["governor", "portfolio-gate", "position-gate"]
 PORTS = {"governor": "GOVERNOR", "portfolio-gate": "PORTFOLIO", "position-gate": "POSITION"}
 
@@ -115,7 +116,7 @@ def test_list_names_every_service_with_its_port(environ):
     run = qtops(environ, "run", "list", "--json", QTOPS_METRICS_PORT_GOVERNOR="8044")
     told = json.loads(run.stdout)
     assert (run.returncode, told["schema"]) == (0, "qtops.run.list/v1")
-    assert [row["service"] for row in told["services"]] == SERVICES
+    assert [row["service"] for row in told["services"]] == LISTED
     ports = {row["service"]: row["metrics_port"] for row in told["services"]}
     assert (ports["governor"], ports["executor"]) == (8044, 0)
 
@@ -123,7 +124,7 @@ def test_list_names_every_service_with_its_port(environ):
 def test_list_needs_no_redis_and_starts_nothing(environ):
     run = qtops(environ, "run", "list", QTOPS_REDIS_URL="redis://127.0.0.1:1/0")
     assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.startswith(f"✓ {len(SERVICES)} services")
+    assert run.stdout.startswith(f"✓ {len(LISTED)} services")
     assert re.search(r"^  governor .* off$", run.stdout, re.MULTILINE)
 
 
@@ -132,7 +133,7 @@ def test_an_unknown_service_is_a_usage_error(environ, words):
     run = qtops(environ, "run", *words)
     assert (run.returncode, run.stdout) == (64, "")
     assert len(run.stderr.splitlines()) == 1
-    assert f"there are {', '.join(SERVICES)}" in run.stderr
+    assert f"there are {', '.join(LISTED)}" in run.stderr
     assert run.stderr.endswith("next: qtops run --help\n")
 
 

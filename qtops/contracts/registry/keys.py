@@ -148,6 +148,7 @@ class Key(Enum):
             Service.EXECUTOR,
             Service.EXIT_MONITOR,
             Service.INTENT_BRIDGE,
+            Service.PRODUCER,
         ),
         3600,
         "the exchange's mark price",

@@ -11,7 +11,7 @@ class Stream(Enum):
     TRADE_INTENT = StreamSpec(
         "trade.intent",
         "Intent",
-        (Service.BOTS, Service.INTAKE),
+        (Service.BOTS, Service.INTAKE, Service.PRODUCER),
         (GroupSpec("{namespace}:group:intent_bridge", Service.INTENT_BRIDGE),),
         (Service.AUDITS,),
         100_000,

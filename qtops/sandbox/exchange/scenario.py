@@ -11,10 +11,13 @@ from typing import Any, Final
 from qtops.contracts.values import ZERO, parse_decimal
 from qtops.errors import ConfigError, DecodeError
 from qtops.sandbox.exchange.core.instruments import LISTED
+from qtops.sandbox.exchange.core.walk import Walk
+from qtops.sandbox.exchange.live_cycle import LIVE_CYCLE
 
 _KEY_BYTES = 32
 _MAX_LATENCY_MS = 60_000
 _MAX_LIMIT = 10_000_000
+_MAX_SWING_MS = 86_400_000
 
 
 def _new_secret() -> str:
@@ -34,7 +37,9 @@ class ScenarioPosition:
 class ExchangeScenario:
     """The start of the exchange. A journal that already has a state goes before it.
 
-    `symbols` maps to mark prices; symbols not named start at the instrument's usual price.
+    `symbols` maps to mark prices; symbols not named start at the instrument's usual price. With a
+    `walk` the named ones move around theirs. `settings` are what the services of a sandbox find in
+    place of the defaults.
     """
 
     name: str = "empty"
@@ -47,10 +52,14 @@ class ExchangeScenario:
     weight_per_minute: int = 2400
     orders_per_10s: int = 300
     orders_per_minute: int = 1200
+    walk: Walk | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
     api_key: str = field(default_factory=_new_secret, repr=False)
     api_secret: str = field(default_factory=_new_secret, repr=False)
 
 
+# Where things are, and with which keys, is never a scenario's to say.
+_NOT_SETTINGS: Final = ("QTOPS_", "BINANCE_", "REDIS_")
 _EXIT_PROOF: Final[Mapping[str, Any]] = {
     "symbols": {"TRXUSDT": "0.30", "ETHUSDT": "2950", "BTCUSDT": "88000"},
     "positions": [
@@ -70,6 +79,7 @@ BUILT_IN: Final[Mapping[str, Mapping[str, Any]]] = {
     "exit-proof": _EXIT_PROOF,
     "exit-proof-short": _EXIT_PROOF_SHORT,
     "flat": _FLAT,
+    "live-cycle": LIVE_CYCLE,
     "empty": {},
 }
 
@@ -114,6 +124,8 @@ def _parse(raw: Mapping[str, Any], name: str) -> ExchangeScenario:
         weight_per_minute=_integer(raw, "weight_per_minute", 2400, _MAX_LIMIT),
         orders_per_10s=_integer(raw, "orders_per_10s", 300, _MAX_LIMIT),
         orders_per_minute=_integer(raw, "orders_per_minute", 1200, _MAX_LIMIT),
+        walk=_walk(raw, symbols),
+        settings=_settings(raw),
         api_key=_text(raw, "api_key", defaults.api_key),
         api_secret=_text(raw, "api_secret", defaults.api_secret),
     )
@@ -130,6 +142,29 @@ def _position(row: Any, marks: Mapping[str, Decimal]) -> ScenarioPosition:
     amount = _decimal(row["amount"], f"{symbol} amount")
     mark = marks.get(symbol, LISTED[symbol].mark)
     return ScenarioPosition(symbol, amount, _positive(row.get("entry_price", mark), symbol))
+
+
+def _walk(raw: Mapping[str, Any], bases: Mapping[str, Decimal]) -> Walk | None:
+    walk = _table(raw, "walk")
+    if not walk:
+        return None
+    if set(walk) != {"height_pct", "swing_ms", "step_ms"}:
+        raise _wrong("walk", "needs height_pct, swing_ms, step_ms and nothing else")
+    height = _positive(walk["height_pct"], "height_pct") / 100
+    if height >= 1:
+        raise _wrong("height_pct", "must be below 100")
+    swing_ms = _integer(walk, "swing_ms", 0, _MAX_SWING_MS)
+    return Walk(bases, height, swing_ms, _integer(walk, "step_ms", 0, swing_ms))
+
+
+def _settings(raw: Mapping[str, Any]) -> Mapping[str, str]:
+    found = dict(_table(raw, "settings"))
+    for name, text in found.items():
+        if not isinstance(text, str):
+            raise _wrong(name, "must be text, as in the environment")
+        if name.startswith(_NOT_SETTINGS):
+            raise _wrong(name, "is not a scenario's to set")
+    return found
 
 
 def _wrong(field_name: str, why: str) -> DecodeError:

@@ -18,12 +18,13 @@ from qtops.wiring.services import (
     gates,
     harvest,
     intake,
+    producer,
     reconcile,
     risk,
 )
 from qtops.wiring.services.assembly import Builder, Running
 
-__all__ = ["BUILDERS", "run_services"]
+__all__ = ["BUILDERS", "EXAMPLES", "run_services"]
 
 # In the order in which `qtops run all` starts them: who feeds comes before who reads.
 BUILDERS: Final[dict[Service, Builder]] = {
@@ -38,6 +39,8 @@ BUILDERS: Final[dict[Service, Builder]] = {
     **intake.BUILDERS,
     **analytics.BUILDERS,
 }
+# No part of a system that trades: run by name only, and neither installed nor watched.
+EXAMPLES: Final[dict[Service, Builder]] = producer.BUILDERS
 
 
 async def run_services(
@@ -55,7 +58,8 @@ async def run_services(
             await refuse_without_kill_switch(link)
     finally:
         await link.aclose()
-    running = [BUILDERS[service](service, settings) for service in services]
+    builders = BUILDERS | EXAMPLES
+    running = [builders[service](service, settings) for service in services]
     try:
         async with asyncio.TaskGroup() as group:
             for built in running:

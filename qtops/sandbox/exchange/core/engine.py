@@ -31,6 +31,7 @@ from qtops.sandbox.exchange.core.orders import (
 from qtops.sandbox.exchange.core.positions import Position, money
 from qtops.sandbox.exchange.core.settings import Settings
 from qtops.sandbox.exchange.core.state import MarkChange, State, Transfer
+from qtops.sandbox.exchange.core.walk import Walk
 
 ZERO, ONE = Decimal(0), Decimal(1)
 _PRICE_MATCH_TICKS = {
@@ -48,16 +49,22 @@ _MAKER_ONLY = frozenset({"GTX", "RPI"})
 class Engine:
     """All changes of orders, positions and money pass through here."""
 
-    def __init__(self, state: State, instruments: dict[str, Instrument]) -> None:
+    def __init__(
+        self, state: State, instruments: dict[str, Instrument], walk: Walk | None = None
+    ) -> None:
         self.state = state
         self.instruments = instruments
         self.margin = Margin(state, instruments)
         self._admission = Admission(state, instruments, self.margin)
         self.settings = Settings(state, instruments, self.margin)
+        self._walk = walk
         self._cancel_at: dict[str, int] = {}
 
     def advance(self, now_ms: int) -> None:
-        """Let time pass: GTD orders expire, dead-man switches fire."""
+        """Let time pass: prices walk, GTD orders expire, dead-man switches fire."""
+        if self._walk is not None:
+            for symbol in self._walk.bases:
+                self._move_mark(symbol, self._walk.price(symbol, now_ms), now_ms)
         for symbol, deadline in list(self._cancel_at.items()):
             if deadline <= now_ms:
                 del self._cancel_at[symbol]
@@ -120,9 +127,16 @@ class Engine:
     def set_mark(self, symbol: str, mark: Decimal, now_ms: int) -> None:
         """Move the mark price; resting orders it reaches fill at their own price."""
         record, change = self.state.symbols[symbol], MarkChange(symbol, mark, now_ms)
-        record.mark = mark
         self.state.marks.setdefault(symbol, []).append(change)
         self.state.touch(record, change)
+        self._move_mark(symbol, mark, now_ms)
+
+    def walks(self, symbol: str) -> bool:
+        """Whether its price moves by itself; then it cannot be set, and has no history to keep."""
+        return self._walk is not None and symbol in self._walk.bases
+
+    def _move_mark(self, symbol: str, mark: Decimal, now_ms: int) -> None:
+        self.state.symbols[symbol].mark = mark
         for order in sorted(self.state.orders.open_orders(symbol), key=_priority):
             if order.is_open and reaches(order.side, order.price, mark):
                 self._fill(order, self._fillable(order), order.price, now_ms, is_maker=True)

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 from qtops.sandbox.exchange.core.instruments import Instrument
+from qtops.sandbox.exchange.core.noise import noise
 from qtops.sandbox.exchange.core.state import State
+from qtops.sandbox.exchange.core.walk import Walk
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -41,7 +42,6 @@ INTERVALS: Final = {name: minutes * MINUTE_MS for name, minutes in _MINUTES.item
 _OCTAVES: Final = 8  # swings of 1 to 128 minutes; each twice as long is √2 as high: a random walk
 _STEP: Final = Decimal("0.00012")
 _GROWTH: Final = Decimal("1.41421356")
-_RESOLUTION: Final = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,6 @@ class Candle:
     close: Decimal
     volume: Decimal
     trades: int
-
-
-@lru_cache(maxsize=65_536)
-def noise(seed: str) -> Decimal:
-    """A number from -1 to 1 that depends on the seed alone."""
-    raw = int.from_bytes(blake2b(seed.encode(), digest_size=4).digest(), "big")
-    return Decimal(2 * raw - _RESOLUTION) / _RESOLUTION
 
 
 @lru_cache(maxsize=65_536)
@@ -81,9 +74,12 @@ def wander(symbol: str, minute: int) -> Decimal:
 class Market:
     """What the public endpoints show of the present state."""
 
-    def __init__(self, state: State, instruments: dict[str, Instrument]) -> None:
+    def __init__(
+        self, state: State, instruments: dict[str, Instrument], walk: Walk | None = None
+    ) -> None:
         self._state = state
         self._instruments = instruments
+        self._walk = walk
 
     def last_price(self, symbol: str) -> Decimal:
         """The mark on the nearest tick: where MARKET orders fill."""
@@ -103,6 +99,8 @@ class Market:
 
     def mark_at(self, symbol: str, time_ms: int) -> Decimal:
         """The mark price in force at a moment; the oldest one before the first change."""
+        if self._walk is not None and symbol in self._walk.bases:
+            return self._walk.price(symbol, time_ms)
         changes = self._state.marks[symbol]
         found = bisect_right(changes, time_ms, key=lambda change: change.time_ms)
         return changes[max(0, found - 1)].mark
@@ -111,7 +109,9 @@ class Market:
         """The close of the minute that ends at `end_ms`; the last price if that is not over."""
         if end_ms > now_ms:
             return self.last_price(symbol)
-        price = self.mark_at(symbol, end_ms) * (1 + wander(symbol, end_ms // MINUTE_MS))
+        price = self.mark_at(symbol, end_ms)
+        if self._walk is None or symbol not in self._walk.bases:
+            price *= 1 + wander(symbol, end_ms // MINUTE_MS)
         return on_tick(price, self._instruments[symbol].tick)
 
     def candles(

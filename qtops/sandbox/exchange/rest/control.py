@@ -206,6 +206,8 @@ class Control:
         """{symbol, mark_price}: moves the mark; resting orders it reaches fill."""
         symbol, mark = self._symbol(body), body.positive("mark_price")
         body.finish()
+        if self._venue.engine.walks(symbol):
+            raise Wrong("symbol", f"the price of {symbol} moves by itself in this scenario")
         self._venue.engine.set_mark(symbol, mark, self._venue.now_ms())
         return {"symbol": symbol, "mark_price": fmt_decimal(mark)}
 

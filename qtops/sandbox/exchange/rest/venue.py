@@ -69,8 +69,8 @@ class Venue:
         self._host_clock = host_clock
         self._journal = None if journal is None else Journal(journal)
         self.state = self._start(self._journal)
-        self.engine = Engine(self.state, dict(LISTED))
-        self.market = Market(self.state, self.engine.instruments)
+        self.engine = Engine(self.state, dict(LISTED), scenario.walk)
+        self.market = Market(self.state, self.engine.instruments, scenario.walk)
         self.streams = UserStreams(self.engine, self.faults)
 
     def now_ms(self) -> int:
