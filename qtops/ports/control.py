@@ -47,6 +47,13 @@ class ControlStore(Protocol):
         """Value, new epoch, record and audit entry in one step."""
         ...
 
+    async def trip(self, kill: str, epoch: str, by: str, reason: str) -> ControlChange | None:
+        """ACTIVE to REDUCING, if value and epoch are still those that were read; else None.
+
+        So a breaker can neither loosen a halt nor undo a re-arming that it has not seen.
+        """
+        ...
+
     async def set_mode(self, mode: Mode, by: str, reason: str) -> ControlChange:
         """Value and audit entry in one step."""
         ...
