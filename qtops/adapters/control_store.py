@@ -19,7 +19,7 @@ from qtops.contracts.control import (
     parse_kill,
 )
 from qtops.contracts.registry import Key, Stream
-from qtops.contracts.vocabulary import TradingState
+from qtops.contracts.vocabulary import GateMode, TradingState
 from qtops.errors import DecodeError
 from qtops.ports import ControlReading, SendingOrder
 
@@ -30,6 +30,7 @@ _KEYS = (
     Key.MANUAL_LANE,
     Key.ROLLOUT,
     Key.BRIDGE_PAUSE,
+    Key.EXIT_MODE,
 )
 
 
@@ -54,7 +55,7 @@ class RedisControlStore:
         with self._link.guard():
             replies = await pipe.execute(raise_on_error=False)
         lane_ttl, pause_ttl, record, *values = replies
-        kill, epoch, mode, lane, rollout, pause, *old = [_text(value) for value in values]
+        kill, epoch, mode, lane, rollout, pause, exits, *old = [_text(value) for value in values]
         return ControlReading(
             now_ms=now_ms,
             kill=kill,
@@ -71,6 +72,7 @@ class RedisControlStore:
             rollout=rollout,
             bridge_pause=pause,
             bridge_pause_ttl_ms=int(pause_ttl),
+            exit_mode=exits,
         )
 
     async def set_kill(self, state: TradingState, by: str, reason: str) -> ControlChange:
@@ -99,6 +101,10 @@ class RedisControlStore:
     async def set_rollout(self, pct: int, by: str, reason: str) -> ControlChange:
         change = ControlChange("rollout", str(pct), "", by, await self._link.now_ms(), reason)
         return await self._set_word(Key.ROLLOUT, change)
+
+    async def set_exit_mode(self, mode: GateMode, by: str, reason: str) -> ControlChange:
+        change = ControlChange("exit mode", mode.value, "", by, await self._link.now_ms(), reason)
+        return await self._set_word(Key.EXIT_MODE, change)
 
     async def _set_word(self, key: Key, change: ControlChange) -> ControlChange:
         said = {"switch": change.switch, **change.said()}

@@ -59,14 +59,15 @@ class RedisGateStore:
             names.key(Key.RESERVATIONS_VERSION),
             names.key(Key.GOVERNOR_BLOCK, plan_id=plan_id),
         ]
-        version = issue.expected_version
+        promise = issue.promise
         args = [
             issue.permit.to_json(self._permit_key),
             str(issue.permit.expires_at_ms - issue.permit.issued_at_ms),
             names.group(issue.delivery.stream, self._service),
             issue.delivery.entry_id,
-            str(version) if version is not None else "",
-            snapshot.encode_reservation(issue.reservation) if issue.reservation else "",
+            str(promise.expected_version) if promise else "",
+            snapshot.encode_reservation(promise.reservation) if promise else "",
+            str(promise.next_version) if promise else "",
             plan_id,
             str(Stream.GATE_DECISION.value.maxlen),
             _block_record(issue),

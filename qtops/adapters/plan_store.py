@@ -223,7 +223,7 @@ class RedisPlanStore:
             names.group(s.delivery.stream, Service.EXECUTOR),
             s.delivery.entry_id,
             plan.plan_id,
-            str(s.result.timestamp_ms),
+            str(s.book_read_ms),
             str(CLAIM_TTL_S),
             str(Stream.APPLY_RESULT.value.maxlen),
             effect,
@@ -237,7 +237,6 @@ class RedisPlanStore:
             plan.digest,
             s.run_id,
             symbol,
-            str(s.book_read_ms),
             str(Stream.EXIT_EVENTS.value.maxlen),
             json.dumps([flatten(event.to_fields()) for event in s.exit_events]),
             *flatten(s.result.to_fields()),
@@ -290,7 +289,10 @@ def _reservation(plan: Plan) -> Reservation:
 
 
 def _lasting_reservation(s: Settlement) -> str:
-    """A filled open keeps its capacity until a snapshot taken after the fill shows it."""
+    """A filled open keeps its capacity until a snapshot taken after the fill shows it.
+
+    The script says when that was.
+    """
     if not s.filled or s.plan.reduce_only:
         return ""
     notional = s.result.details.get("notional_usdt", "0")
@@ -299,6 +301,5 @@ def _lasting_reservation(s: Settlement) -> str:
         state="filled",
         quantity=s.result.filled_quantity,
         notional_usdt=Decimal(str(notional)),
-        filled_at_ms=s.result.timestamp_ms,
     )
     return snapshot.encode_reservation(record)

@@ -4,13 +4,14 @@ The library repeats no write: after a stall its default would write twice. A wri
 has an unknown outcome; every write here carries its own identity instead.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from redis import exceptions as library
-from redis.asyncio import Redis
+from redis.asyncio import Redis, UnixDomainSocketConnection
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
@@ -226,7 +227,21 @@ def _single(target: RedisTarget, common: dict[str, Any]) -> RedisClient:
 
 
 def _unix(target: RedisTarget, common: dict[str, Any]) -> RedisClient:
-    return Redis(unix_socket_path=target.path, db=target.db, **common)
+    client = Redis(unix_socket_path=target.path, db=target.db, **common)
+    client.connection_pool.connection_class = _UnixConnection
+    return client
+
+
+class _UnixConnection(UnixDomainSocketConnection):
+    """Connects as the library's TCP connection does: greeting and login come afterwards.
+
+    The library's own greets inside; a server that refuses or hangs up then makes it connect again
+    from within, without end.
+    """
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(self.socket_connect_timeout):
+            self._reader, self._writer = await asyncio.open_unix_connection(path=self.path)
 
 
 def _sentinel(target: RedisTarget, common: dict[str, Any]) -> RedisClient:

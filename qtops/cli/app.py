@@ -85,6 +85,7 @@ PARTS: tuple[Part, ...] = (
         leaf=True,
         usage_exit=_monitored,
     ),
+    Part("top", "qtops.cli.top", "The gates at work, live in a terminal.", leaf=True),
     Part("proof", "qtops.cli.proof", "Evidence, checked against the exchange."),
     Part(
         "run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True
@@ -94,7 +95,6 @@ PARTS: tuple[Part, ...] = (
     Part("kill", "qtops.cli.kill", "The stop switch, and the board of every switch there is."),
     Part("mode", "qtops.cli.mode", "Which kind of venue orders may go to at all."),
     Part("reconcile", "qtops.cli.reconcile", "Our books against the exchange, symbol by symbol."),
-    Part("report", "qtops.cli.report", "Evidence as a document to keep: the exit side."),
     Part("rollback", "qtops.cli.rollback", "Back to the safe state, and back from there."),
     Part("rollout", "qtops.cli.rollout", "Which share of the symbols automated plans may open."),
     Part("sandbox", "qtops.cli.sandbox", "The whole system on this machine, with play money."),
@@ -105,7 +105,9 @@ PARTS: tuple[Part, ...] = (
     Part("ops", "qtops.cli.ops", "Work with a declared scope, step by step, undone when it fails."),
     Part("prompt", "qtops.cli.prompt", "An operation's prompt: filled, checked, its schema."),
     Part("runbook", "qtops.cli.runbook", "An operation's page to work through."),
+    Part("report", "qtops.cli.report", "Evidence to keep: saved JSON as Markdown or one page."),
     Part("install", "qtops.cli.install", "Units, a health timer, a line for cron, completion."),
+    Part("observe", "qtops.cli.observe", "Prometheus, Grafana, exporters: looked at, configured."),
     Part("config", "qtops.cli.config", "Which settings are in force and where each came from."),
     Part("plumbing", "qtops.cli.plumbing", "For developers of qtops: generated docs.", hidden=True),
 )

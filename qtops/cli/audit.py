@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtops.cli import audit_streams
+from qtops.cli import audit_env, audit_policy, audit_repos, audit_streams, audit_system
 from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted, counted
+from qtops.cli.remote import ReadsRedis
 from qtops.cli.spans import parse_span, span
 from qtops.errors import ExitCode
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 app = command_group()
 audit_streams.register(app)
+audit_system.register(app)
+audit_env.register(app)
+audit_repos.register(app)
+audit_policy.register(app)
 
 SCHEMA = "qtops.audit.permits/v1"
 _SHORT = {"governor": "governor", "p26_portfolio_gate": "p26", "p33_position_gate": "p33"}
@@ -40,7 +45,7 @@ _FATES = {
 }
 
 
-@app.command("permits")
+@app.command("permits", cls=ReadsRedis)
 def permits(
     *,
     sample: Annotated[int, typer.Option(min=0, max=10_000, help="Permits to show by source.")] = 3,

@@ -7,6 +7,7 @@ import typer
 from qtops.cli.context import AppContext, current
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted, counted
+from qtops.cli.remote import ReadsRedis
 from qtops.cli.spans import parse_span, span
 from qtops.errors import ExitCode
 
@@ -23,7 +24,7 @@ _STEP_S = 0.5
 
 def register(app: typer.Typer) -> None:
     """Make it a command of `app`."""
-    app.command("streams")(streams)
+    app.command("streams", cls=ReadsRedis)(streams)
 
 
 def streams(

@@ -8,6 +8,7 @@ from qtops.cli.context import current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
+from qtops.cli.remote import Reads
 from qtops.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 app = command_group()
 
 
-@app.command("show")
+@app.command("show", cls=Reads)
 def show(
     names: Annotated[
         list[str] | None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from qtops.cli.host import Host
 from qtops.cli.printer import Look, Mark, Printer, visible
 from qtops.cli.redaction import Redactor
-from qtops.errors import ExitCode, RefusedError
+from qtops.errors import ExitCode, HostError, RefusedError
 
 if TYPE_CHECKING:
     from qtops.cli.progress import Progress
@@ -219,7 +219,7 @@ def _while_read() -> Iterator[None]:
     except OSError as error:
         if error.errno == EPIPE:
             raise OutputClosedError from error
-        raise
+        raise HostError(f"cannot write to stdout: {error.strerror}") from error
 
 
 def _nowhere(_line: str) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qtops.cli.context import AppContext, OutputClosedError, current
+from qtops.cli.context import AppContext, current
+from qtops.cli.monitoring import as_plugin
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
+from qtops.cli.remote import Reads
 from qtops.cli.spans import span
 from qtops.cli.state_directory import state_dir
 from qtops.errors import ExitCode, HostError, QtopsError, UsageError
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 app = command_group()
 
 SCHEMA = "qtops.health/v1"
-_NAGIOS_UNKNOWN = 3
 _READABLE_BY_ALL = 0o644
 
 
@@ -45,7 +46,13 @@ class Format(StrEnum):
     PROM = "prom"
 
 
-@app.command()
+class _Health(Reads):
+    """Monitors are told by the host they watch; files and reports are left on it too."""
+
+    here_only = frozenset({"form", "textfile", "ping_url", "state"})
+
+
+@app.command(cls=_Health)
 def health(
     *,
     form: Annotated[
@@ -80,7 +87,7 @@ def health(
     form = _agreed(env, form)
     outlets = Outlets(textfile, ping_url, state)
     if form is Format.NAGIOS:
-        _for_monitoring(env, only, skip, outlets)
+        as_plugin(env, lambda: _run(env, Format.NAGIOS, only, skip, outlets))
     else:
         _run(env, form, only, skip, outlets)
 
@@ -92,21 +99,6 @@ def _agreed(env: AppContext, form: Format) -> Format:
     if form is Format.JSON:
         env.options = replace(env.options, json=True)
     return Format.JSON if env.options.json else form
-
-
-def _for_monitoring(env: AppContext, only: str, skip: str, outlets: Outlets) -> None:
-    """A monitor knows four codes: what stops us from looking is its UNKNOWN, not its WARNING."""
-    from qtops.cli.faults import fault_of, one_line
-
-    try:
-        _run(env, Format.NAGIOS, only, skip, outlets)
-    except (UsageError, OutputClosedError):
-        raise
-    except Exception as error:  # noqa: BLE001  whatever it is, 1 would be a WARNING to a monitor
-        line = f"UNKNOWN - {one_line(fault_of(error))}".replace("|", "/")
-        env.printer.verdict(None, line)
-        env.emitted = True
-        env.exit_code = _NAGIOS_UNKNOWN
 
 
 def _run(env: AppContext, form: Format, only: str, skip: str, outlets: Outlets) -> None:

@@ -131,3 +131,19 @@ def _value_counts(command: Command) -> dict[str, int]:
             for spelling in (*parameter.opts, *parameter.secondary_opts):
                 counts[spelling] = 0 if is_flag else parameter.nargs
     return counts
+
+
+def without(command: Command, words: Sequence[str], dropped: frozenset[str]) -> list[str]:
+    """A command's own words without the options of these spellings and their values."""
+    left = list(words)
+    kept: list[str] = []
+    values = _value_counts(command)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return [*kept, word, *left]
+        count = 0 if "=" in word else values.get(word, 0)
+        taken, left = [word, *left[:count]], left[count:]
+        if word.partition("=")[0] not in dropped:
+            kept += taken
+    return kept

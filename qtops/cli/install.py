@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +9,11 @@ import typer
 
 from qtops.cli.context import AppContext, current
 from qtops.cli.options import DryRun, Yes, command_group
-from qtops.cli.output import CommandResult, emit
-from qtops.cli.printer import Printer
-from qtops.errors import ConfigError, ExitCode, UsageError
+from qtops.cli.placement import place_files
+from qtops.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from qtops.contracts.registry import Service
-    from qtops.install.placing import Change
     from qtops.install.units import Host
 
 app = command_group()
@@ -92,7 +89,9 @@ def systemd(
         ]
     )
     before = [f"systemctl disable --now {now}"] if remove else []
-    _place(env, env.host.cwd / dest, files, (before, after), remove=remove, ask=(dry_run, yes))
+    place_files(
+        env, SCHEMA, env.host.cwd / dest, files, (before, after), remove=remove, ask=(dry_run, yes)
+    )
 
 
 @app.command("cron")
@@ -125,7 +124,9 @@ def cron(
     files = {FILE_NAME: cron_file(host, state)}
     folder = str(Path(state).parent)
     after = [] if remove else [f"install -d -o {user} {folder}"]
-    _place(env, env.host.cwd / dest, files, ([], after), remove=remove, ask=(dry_run, yes))
+    place_files(
+        env, SCHEMA, env.host.cwd / dest, files, ([], after), remove=remove, ask=(dry_run, yes)
+    )
 
 
 @app.command("completion")
@@ -153,7 +154,9 @@ def completion(
         prog_name="qtops", complete_var="_QTOPS_COMPLETE", shell=shell
     ).strip()
     files = {_SHELLS[shell]: f"{script}\n"}
-    _place(env, env.host.cwd / dest, files, ([], []), remove=remove, ask=(dry_run, yes))
+    place_files(
+        env, SCHEMA, env.host.cwd / dest, files, ([], []), remove=remove, ask=(dry_run, yes)
+    )
 
 
 def _host(env: AppContext, program: str, user: str, textfile: str) -> "Host":
@@ -184,58 +187,3 @@ def _services(text: str) -> "list[Service]":
     if not names:
         raise UsageError("--services: none is named")
     return [Service(name) for name in names]
-
-
-def _place(
-    env: AppContext,
-    folder: Path,
-    files: Mapping[str, str],
-    commands: tuple[Sequence[str], Sequence[str]],
-    *,
-    remove: bool,
-    ask: tuple[bool, bool],
-) -> None:
-    """Plan, show or ask, carry out, and say what comes next."""
-    from qtops.install.placing import carry_out, plan_removal, plan_writing
-
-    dry_run, yes = ask
-    before, after = commands
-    changes = plan_removal(folder, list(files)) if remove else plan_writing(folder, files)
-    pending = [change for change in changes if change.act != "keep"]
-    if pending and not dry_run:
-        for change in pending if not yes else []:
-            env.notice(f"{change.act} {change.path}")
-        for command in before:
-            env.notice(f"first: {command}")
-        env.confirm(f"{len(pending)} files in {folder}. Go on?", yes=yes)
-        carry_out(pending)
-    _emit(env, changes, after if pending else [], dry_run=dry_run)
-
-
-def _emit(
-    env: AppContext, changes: "Sequence[Change]", after: Sequence[str], *, dry_run: bool
-) -> None:
-    acts = {change.act for change in changes} - {"keep"}
-    word = (
-        "dry run"
-        if dry_run
-        else {"write": "written", "remove": "removed"}.get(next(iter(acts), ""), "nothing to do")
-    )
-
-    def text(out: Printer) -> None:
-        out.verdict(None, word, f"{sum(c.act != 'keep' for c in changes)} files")
-        for change in changes:
-            out.line(f"{change.act}  {change.path}")
-            if dry_run and change.act == "write":
-                for line in change.text.splitlines():
-                    out.line(f"  {line}")
-        for command in after:
-            out.line(f"next: {command}")
-
-    payload = {
-        "dry_run": dry_run,
-        "files": [{"path": str(c.path), "act": c.act, "text": c.text} for c in changes],
-        "next": list(after),
-    }
-    status = word.replace(" ", "_")
-    emit(env, CommandResult(SCHEMA, status, ExitCode.OK, payload, text))

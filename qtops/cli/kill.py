@@ -9,6 +9,7 @@ from qtops.cli.operator import emit_dry_run, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
+from qtops.cli.remote import Reads
 from qtops.cli.spans import parse_span, span
 from qtops.errors import ExitCode, RedisError, RefusedError, UsageError
 
@@ -101,7 +102,7 @@ def off(*, reason: Reason = "", by: By = None, dry_run: DryRun = False, yes: Yes
     _change("ACTIVE", reason, by, dry_run=dry_run, ask=not yes)
 
 
-@app.command("status")
+@app.command("status", cls=Reads)
 def status() -> None:
     """Every stop switch: its value, who honours it, what it does not cover.
 

@@ -99,7 +99,7 @@ class _Invocation:
         detail = {"code": fault.code, "message": fault.message, "hint": fault.hint}
         self._trace(fault, error)
         self._env.complain(fault.kind, one_line(fault))
-        with suppress(OSError, OutputClosedError):
+        with suppress(HostError, OutputClosedError):
             emit_error(self._env, detail, code)
         return code
 
@@ -130,9 +130,9 @@ class _Invocation:
             self._env.flush()
         except OutputClosedError:
             _discard(self._env.host.stdout)
-        except OSError as error:
+        except HostError as error:
             _discard(self._env.host.stdout)
-            code = code or self._tell(HostError(f"cannot write to stdout: {error.strerror}"))
+            code = code or self._tell(error)
         try:
             self._env.host.stderr.flush()
         except OSError:

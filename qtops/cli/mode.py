@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qtops.cli import mode_exit
 from qtops.cli.context import AppContext, current
 from qtops.cli.operator import emit_dry_run, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from qtops.ports import ControlReading
 
 app = command_group()
+app.add_typer(mode_exit.app, name="exit", help="Whether the exit monitor publishes its exits.")
 
 SCHEMA = "qtops.mode/v1"
 HISTORY = 100

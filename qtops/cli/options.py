@@ -72,13 +72,13 @@ class HelpGroup(TyperGroup):
 
 class _Group(typer.Typer):
     def command(self, name: str | None = None, **settings: Any) -> Callable[..., Any]:
-        return super().command(name, cls=HelpCommand, **settings)
+        return super().command(name, **{"cls": HelpCommand} | settings)
 
 
-def command_group() -> typer.Typer:
+def command_group(cls: type[HelpGroup] = HelpGroup) -> typer.Typer:
     """What a module in `cli/` registers its commands on."""
     return _Group(
-        cls=HelpGroup,
+        cls=cls,
         rich_markup_mode=None,
         add_completion=False,
         pretty_exceptions_enable=False,

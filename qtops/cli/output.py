@@ -84,7 +84,28 @@ def _write_document(
     *,
     indent: int | None = 2,
 ) -> None:
-    """Indented on a terminal, one line in a pipe. A payload may bring its own `timestamp`."""
+    """Indented on a terminal, one line in a pipe."""
+    indent = indent if env.host.stdout.isatty() else None
+    text = _document(env, schema, head, payload, indent=indent)
+    env.emitted = True
+    env.write_line(text)
+
+
+def document_text(env: AppContext, result: CommandResult) -> str:
+    """The document of a result as a file holds it."""
+    head = {"status": result.status, "exit_code": int(result.exit_code)}
+    return _document(env, result.schema, head, result.payload, indent=2) + "\n"
+
+
+def _document(
+    env: AppContext,
+    schema: str,
+    head: Mapping[str, Any],
+    payload: Mapping[str, Any],
+    *,
+    indent: int | None,
+) -> str:
+    """A payload may bring its own `timestamp`."""
     import json
 
     from qtops.contracts.codec import fmt_instant
@@ -92,14 +113,12 @@ def _write_document(
     if clash := payload.keys() & ENVELOPE:
         raise ValueError(f"the payload of {schema} uses envelope keys: {', '.join(sorted(clash))}")
     document = {"schema": schema, "timestamp": fmt_instant(env.now_ms())} | dict(head)
-    text = json.dumps(
+    return json.dumps(
         jsonable(document | dict(payload), env.redact),
         ensure_ascii=not speaks_utf8(env.host.stdout),
         allow_nan=False,
-        indent=indent if env.host.stdout.isatty() else None,
+        indent=indent,
     )
-    env.emitted = True
-    env.write_line(text)
 
 
 def jsonable(value: Any, redact: Callable[[str], str]) -> Any:

@@ -8,6 +8,7 @@ import typer
 from qtops.cli.context import AppContext, current
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer
+from qtops.cli.remote import ReadsRedis
 from qtops.cli.spans import span
 from qtops.errors import DecodeError, ExitCode, UsageError
 
@@ -20,7 +21,7 @@ MAX_ROWS = 10
 
 def register(app: typer.Typer) -> None:
     """Make it a command of `app`."""
-    app.command("order-id")(order_id)
+    app.command("order-id", cls=ReadsRedis)(order_id)
 
 
 def order_id(

@@ -43,7 +43,7 @@ def _chosen(words: list[str]) -> "list[Service]":
     from qtops.wiring.services import BUILDERS
 
     if words == ["all"]:
-        return list(BUILDERS)
+        return [service for service in BUILDERS if not service.by_name_only]
     known = {service.value: service for service in BUILDERS}
     unknown = [word for word in words if word not in known]
     if unknown:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from qtops.cli.context import AppContext, current
 from qtops.cli.options import command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Printer
+from qtops.cli.remote import ReadsRedis
 from qtops.cli.spans import parse_span, span
 from qtops.cli.trace_text import print_lives, print_not_found, print_refusals
 from qtops.errors import DecodeError, ExitCode, UsageError
@@ -27,7 +29,13 @@ REFUSALS_SCHEMA = "qtops.trace.refusals/v1"
 DEFAULT_WINDOW = "1h"
 
 
-@app.command()
+class _Trace(ReadsRedis):
+    """Through a tunnel the keys of this host would ask the exchange about another's account."""
+
+    by_redis = ("--no-exchange",)
+
+
+@app.command(cls=_Trace)
 def trace(
     plan_id: Annotated[str | None, typer.Argument(metavar="[PLAN_ID]", help="One plan.")] = None,
     *,
@@ -51,6 +59,9 @@ def trace(
             help="Ask the exchange for the order; default: for one plan, if a key is configured.",
         ),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also as one page, hops on a time line.")
+    ] = None,
 ) -> None:
     """Why there was a trade, or none: a plan's life hop by hop, or refusal reasons by gate.
 
@@ -68,13 +79,22 @@ def trace(
     if why_no_trade or not (plan_id or symbol or order_id):
         window_ms = parse_span(since or DEFAULT_WINDOW, "--since")
         found = asyncio.run(_refusals(env, window_ms, chosen))
-        _emit_refusals(env, found, since or DEFAULT_WINDOW, started)
+        _hand_over(env, _refusals_result(env, found, since or DEFAULT_WINDOW, started), html)
         return
     if since and not chosen:
         raise UsageError("--since is for --symbol and --why-no-trade")
     window_ms = parse_span(since, "--since") if since else 0
     wanted = Wanted(plan_id, chosen, order_id, window_ms, limit, exchange)
-    _emit_lives(env, wanted, asyncio.run(_lives(env, wanted)), started)
+    _hand_over(env, _lives_result(env, wanted, asyncio.run(_lives(env, wanted)), started), html)
+
+
+def _hand_over(env: AppContext, result: CommandResult, html: Path | None) -> None:
+    """The answer, and before it the page: an answer that is out says that the page is there."""
+    if html is not None:
+        from qtops.cli.result_page import write_page
+
+        write_page(env, result, html)
+    emit(env, result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +198,12 @@ async def _with_exchange(
         return [await ask_exchange(venue, records) for records in found]
 
 
-def _emit_lives(
+def _lives_result(
     env: AppContext,
     wanted: Wanted,
     read: "tuple[list[Life], frozenset[str]]",
     started: float,
-) -> None:
+) -> CommandResult:
     lives, unread = read
     context = _context(env, started)
     partial = sorted(unread)
@@ -205,7 +225,7 @@ def _emit_lives(
         "partial": bool(partial),
         "partial_figures": partial,
     }
-    emit(env, CommandResult(SCHEMA, status, code, payload, text))
+    return CommandResult(SCHEMA, status, code, payload, text)
 
 
 def _life_payload(life: "Life") -> dict[str, Any]:
@@ -234,7 +254,9 @@ def _life_payload(life: "Life") -> dict[str, Any]:
     }
 
 
-def _emit_refusals(env: AppContext, found: "Refusals", window: str, started: float) -> None:
+def _refusals_result(
+    env: AppContext, found: "Refusals", window: str, started: float
+) -> CommandResult:
     context = _context(env, started)
     status = "refused" if found.refused else "clear" if found.seen else "no_plans"
     payload = {
@@ -263,7 +285,7 @@ def _emit_refusals(env: AppContext, found: "Refusals", window: str, started: flo
     def text(out: Printer) -> None:
         print_refusals(out, found, window, context)
 
-    emit(env, CommandResult(REFUSALS_SCHEMA, status, ExitCode.OK, payload, text))
+    return CommandResult(REFUSALS_SCHEMA, status, ExitCode.OK, payload, text)
 
 
 def _instant(at_ms: int) -> str:

@@ -17,12 +17,17 @@ _ESCAPABLE: Final = '"\\`$'
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One variable; `first` and `last` are the indexes of its lines."""
+    """One variable; `first` and `last` are the indexes of its lines.
+
+    `raw` is what stands behind the `=`; `is_open` is a quote or a backslash that nothing ends.
+    """
 
     name: str
     value: str
     first: int
     last: int
+    raw: str = ""
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def assignments(text: str) -> Iterator[Assignment]:
             raw += f"\n{lines[index]}"
             index += 1
             value, is_open = _scan(raw)
-        yield Assignment(match[1], value, first, index - 1)
+        yield Assignment(match[1], value, first, index - 1, raw, is_open)
 
 
 def effective(text: str, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from qtops.contracts.vocabulary import Side
 
@@ -47,7 +48,7 @@ class OrderRequest:
     quantity: Decimal
     reduce_only: bool
     client_order_id: str
-    order_type: str = "MARKET"
+    order_type: Literal["MARKET"] = "MARKET"
 
 
 @dataclass(frozen=True, slots=True)

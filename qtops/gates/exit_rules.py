@@ -94,6 +94,19 @@ def usable_mark(mark: Fact[Decimal], now_ms: int, limits: ExitLimits) -> Decimal
     return mark.value
 
 
+def distances(held: Held, mark: Decimal, limits: ExitLimits) -> dict[ExitRule, Decimal | None]:
+    """How far the mark is from firing each rule, in per cent; None for one that cannot fire yet."""
+    if held.position.entry_price <= ZERO:
+        return dict.fromkeys(ExitRule)
+    gain = held.gain_pct(mark)
+    trailing = limits.trailing_pct - held.fallback_pct(mark) if held.is_armed else None
+    return {
+        ExitRule.STOP_LOSS: gain + limits.stop_loss_pct,
+        ExitRule.TAKE_PROFIT: limits.take_profit_pct - gain,
+        ExitRule.TRAILING_STOP: trailing,
+    }
+
+
 def judge(held: Held, mark: Decimal, limits: ExitLimits) -> Hold | Exit:
     """The first rule that fires at this mark. A distance that is met exactly fires."""
     if held.position.entry_price <= ZERO:

@@ -9,7 +9,10 @@ from typing import Final
 from qtops.errors import HostError, RefusedError
 from qtops.files import replace
 
-_MARK: Final = "# Written by qtops install; sha256 of what follows: "
+_MARK: Final = "# Written by qtops; sha256 of what follows: "
+# JSON knows no comments: there the line is the first field.
+_JSON_START: Final = "{\n"
+_JSON_MARK: Final = '{\n  "__written_by_qtops_sha256": "'
 _MODE: Final = 0o644
 
 
@@ -24,12 +27,18 @@ class Change:
 
 def marked(text: str) -> str:
     """The text under a line that tells whether somebody edited it since."""
-    return f"{_MARK}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if text.startswith(_JSON_START):
+        return f'{_JSON_MARK}{digest}",\n{text.removeprefix(_JSON_START)}'
+    return f"{_MARK}{digest}\n{text}"
 
 
 def _is_ours(content: str) -> bool:
-    head, _, text = content.partition("\n")
-    return content.startswith(_MARK) and marked(text).partition("\n")[0] == head
+    if content.startswith(_JSON_MARK):
+        text = _JSON_START + content.removeprefix(_JSON_MARK).partition("\n")[2]
+    else:
+        text = content.partition("\n")[2]
+    return content == marked(text)
 
 
 def plan_writing(folder: Path, files: Mapping[str, str]) -> list[Change]:
@@ -64,7 +73,7 @@ def plan_removal(folder: Path, names: Sequence[str]) -> list[Change]:
 def _refuse(path: Path) -> None:
     raise RefusedError(
         f"{path} is not as qtops wrote it",
-        hint="move the change to a drop-in (systemctl edit), or the file out of the way",
+        hint="move the file out of the way, and your change to one of your own (systemctl edit)",
     )
 
 

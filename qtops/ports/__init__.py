@@ -1,7 +1,7 @@
 """What services, audits and proofs need from the outside, as protocols; adapters implement them."""
 
 from qtops.ports.control import ControlReading, ControlStore, SendingOrder
-from qtops.ports.gates import GateStore, Issue, SnapshotStore
+from qtops.ports.gates import GateStore, Issue, Promise, SnapshotStore
 from qtops.ports.inbox import AccountFeed, DecisionFeed, Delivery, Heartbeats, Inbox
 from qtops.ports.market import MarketStore
 from qtops.ports.plans import AdmissionReading, ClaimReading, PlanStore, Settlement
@@ -31,6 +31,7 @@ __all__ = [
     "PermitEntry",
     "PermitSource",
     "PlanStore",
+    "Promise",
     "Rebook",
     "ReconcileStore",
     "ResultSource",

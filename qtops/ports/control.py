@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from qtops.contracts.control import ControlChange, Mode
-from qtops.contracts.vocabulary import TradingState
+from qtops.contracts.vocabulary import GateMode, TradingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class ControlReading:
     rollout: str | None = None
     bridge_pause: str | None = None
     bridge_pause_ttl_ms: int = -2
+    exit_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class ControlStore(Protocol):
         ...
 
     async def set_rollout(self, pct: int, by: str, reason: str) -> ControlChange: ...
+
+    async def set_exit_mode(self, mode: GateMode, by: str, reason: str) -> ControlChange: ...
 
     def sending(self) -> AsyncGenerator[Sequence[SendingOrder], None]:
         """Plans whose order may be on its way, page by page; a page may be empty."""

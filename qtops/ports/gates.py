@@ -14,17 +14,26 @@ from qtops.ports.inbox import Delivery
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
-    """One decision to be written: permit or denial, its record, and the acknowledgement.
+class Promise:
+    """A reservation, made only if the reservations still stand at `expected_version`.
 
-    `reservation` is promised only if the reservations still stand at `expected_version`.
+    `next_version` is drawn at random: the next promise of a batch expects it, and must not meet it
+    by chance where this one was not made and somebody else's was. A counter would let it.
     """
+
+    reservation: Reservation
+    expected_version: int
+    next_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One decision to be written: permit or denial, its record, and the acknowledgement."""
 
     delivery: Delivery
     permit: Permit
     record: DecisionRecord
-    reservation: Reservation | None = None
-    expected_version: int | None = None
+    promise: Promise | None = None
 
 
 class GateStore(Protocol):

@@ -1,10 +1,11 @@
 """A health as a monitoring plugin's line and as Prometheus text. Nothing is judged here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
 from qtops.contracts.health import Figure, Health, Status
+from qtops.reports.exposition import Families, seconds
 
 WORDS: Final = {
     Status.OK: "OK",
@@ -30,7 +31,6 @@ _HELP: Final = {
     "failed_units": "Failed systemd units of ours.",
     "open_operations": "Operations begun and not ended.",
 }
-_MS_PER_S: Final = 1000
 
 
 def nagios_lines(health: Health, news: str = "") -> list[str]:
@@ -83,7 +83,7 @@ def _range(name: str, limit: int | Decimal | None) -> str:
 
 def prometheus_text(health: Health, *, now_ms: int, took_ms: int) -> str:
     """The exposition format, without time stamps on samples: the collector drops such files."""
-    families = _Families()
+    families = Families()
     for check in health.checks:
         text = "How one check stands: 0 ok, 1 warning, 2 critical, 3 unknown."
         families.add("qtops_check_status", text, check.status.number, {"check": check.name})
@@ -95,10 +95,7 @@ def prometheus_text(health: Health, *, now_ms: int, took_ms: int) -> str:
         name, value = _in_seconds(figure)
         if value is not None:
             families.add(f"qtops_health_{name}", _HELP[figure.name], value, figure.labels)
-    verb = {"verb": "health"}
-    text = "When a run last came to a verdict."
-    families.add("qtops_run_last_success_timestamp_seconds", text, _seconds(now_ms), verb)
-    families.add("qtops_run_duration_seconds", "How long the run took.", _seconds(took_ms), verb)
+    families.add_run("health", now_ms, took_ms)
     return families.text()
 
 
@@ -107,32 +104,4 @@ def _in_seconds(figure: Figure) -> tuple[str, int | Decimal | None]:
     if not figure.name.endswith("_ms"):
         return figure.name, figure.value
     name = figure.name.removesuffix("_ms") + "_seconds"
-    return name, None if figure.value is None else _seconds(figure.value)
-
-
-def _seconds(value_ms: int | Decimal) -> Decimal:
-    return Decimal(value_ms) / _MS_PER_S
-
-
-class _Families:
-    """Samples by metric: all of one metric stand together under one HELP and TYPE."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, list[str]] = {}
-
-    def add(self, name: str, text: str, value: int | Decimal, labels: Mapping[str, str]) -> None:
-        head = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
-        shown = f"{value:f}" if isinstance(value, Decimal) else str(value)
-        self._lines.setdefault(name, head).append(f"{name}{_labels(labels.items())} {shown}")
-
-    def text(self) -> str:
-        return "".join(f"{line}\n" for lines in self._lines.values() for line in lines)
-
-
-def _labels(pairs: Iterable[tuple[str, str]]) -> str:
-    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
-    return f"{{{inner}}}" if inner else ""
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return name, None if figure.value is None else seconds(figure.value)

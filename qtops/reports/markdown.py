@@ -37,6 +37,8 @@ def inline(value: object) -> Ready:
     """One line of text, inside a table or outside."""
     if isinstance(value, Ready):
         return value
+    if hasattr(value, "__html__"):  # what a macro made has passed here already
+        return Ready(value)
     escaped = _MARKUP.sub(lambda hit: "".join(f"&#{ord(c)};" for c in hit[0]), visible(value))
     return Ready(escaped)
 

@@ -46,10 +46,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A round's hops in the order of the data's flow. `ticks` are (per cent, label in ms)."""
+    """Bars on one scale. `ticks` are (per cent, label in `unit`)."""
 
     bars: Sequence[Bar]
     ticks: Sequence[tuple[Decimal, str]]
+    unit: str = "ms"
 
     @property
     def description(self) -> str:
@@ -70,11 +71,11 @@ def timeline_of(finished: Mapping[str, Any]) -> Timeline:
     bars += _executor_bars(finished, times, end)
     known = {PERMITS, *GATES, *EXECUTOR_HOPS}
     bars += [
-        Bar(name, "step", f"{at} ms", "", *_place(ZERO, at, end))
+        Bar(name, "step", f"{at} ms", "", *place(ZERO, at, end))
         for name, at in times.items()
         if name not in known
     ]
-    return Timeline(bars, list(_ticks(end)))
+    return Timeline(bars, list(ticks_to(end)))
 
 
 def decision_state(allow: object, verdict: str) -> str:
@@ -95,7 +96,7 @@ def _gate_bar(name: str, finished: Mapping[str, Any], at: Decimal | None, end: D
     state, word = decision_state(allow, finished["verdict"]), "allow" if allow else "deny"
     if at is None:
         return Bar(name, state, "no time", word)
-    return Bar(name, state, f"{at} ms", word, *_place(ZERO, at, end))
+    return Bar(name, state, f"{at} ms", word, *place(ZERO, at, end))
 
 
 def _executor_bars(
@@ -107,7 +108,7 @@ def _executor_bars(
         if at is None:
             yield Bar(name, *_unseen(name, finished, times))
             continue
-        yield Bar(name, "step", f"{at} ms", "", *_place(since, at, end))
+        yield Bar(name, "step", f"{at} ms", "", *place(since, at, end))
         since = at
 
 
@@ -122,7 +123,8 @@ def _unseen(
     return "dim", "no time" if reached else "not reached"
 
 
-def _place(start: Decimal, at: Decimal, end: Decimal) -> tuple[Decimal, Decimal]:
+def place(start: Decimal, at: Decimal, end: Decimal) -> tuple[Decimal, Decimal]:
+    """(left, width) of a bar from `start` to `at` on a scale from 0 to `end`, per cent."""
     left, right = (min(max(t, ZERO), end) * 100 / end for t in sorted((start, at)))
     left = min(left, 100 - THINNEST)
     return _rounded(left), _rounded(max(right - left, THINNEST))
@@ -139,7 +141,8 @@ def _tick_step(longest: Decimal) -> Decimal:
     return next(step for step in steps if step * (MAX_TICKS - 1) >= longest)
 
 
-def _ticks(end: Decimal) -> Iterator[tuple[Decimal, str]]:
+def ticks_to(end: Decimal) -> Iterator[tuple[Decimal, str]]:
+    """(per cent, label) of each tick on a scale from 0 to `end`; few, and round numbers."""
     step = _tick_step(end)
     for n in range(int(end / step) + 1):
         at = step * n

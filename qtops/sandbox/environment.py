@@ -23,7 +23,7 @@ GATES: Final = (
 SANDBOX_SERVICES: Final = (
     Service.UNIVERSE,
     *GATES,
-    *(Service.USER_STREAM, Service.INTENT_BRIDGE),
+    *(Service.USER_STREAM, Service.INTENT_BRIDGE, Service.INTAKE),
     *(Service.CLUSTERS, Service.RISK_BUDGET),
     *(Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER),
     *(Service.EXIT_MONITOR, Service.RECONCILE),
@@ -94,6 +94,7 @@ def sandbox_settings(
         "BINANCE_API_KEY": "",
         "BINANCE_API_SECRET": "",
         **{service.metrics_setting: "0" for service in SANDBOX_SERVICES},
+        "QTOPS_EXIT_HTTP_PORT": "0",
         **chosen,
     }
 

@@ -20,7 +20,8 @@ DEFAULT_SCENARIO: Final = "exit-proof"
 _QTOPS: Final = (sys.executable, "-P", "-m", "qtops", "--json")
 GATE_SERVICES: Final = tuple(service.value for service in GATES)
 SERVICES: Final = tuple(service.value for service in SANDBOX_SERVICES)
-SERVICE_SETS: Final = {"all": SERVICES, "gates": GATE_SERVICES, "none": ()}
+_ALL: Final = tuple(s.value for s in SANDBOX_SERVICES if not s.by_name_only)
+SERVICE_SETS: Final = {"all": _ALL, "gates": GATE_SERVICES, "none": ()}
 
 
 @dataclass(frozen=True, slots=True)

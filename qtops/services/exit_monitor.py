@@ -20,7 +20,7 @@ from qtops.contracts.facts import Known, Missing, Portfolio, Position
 from qtops.contracts.plan import Plan, client_order_id
 from qtops.contracts.snapshot import side_of
 from qtops.contracts.values import ZERO, fmt_decimal
-from qtops.contracts.vocabulary import Action, GateMode, PlanDecision, Side
+from qtops.contracts.vocabulary import Action, GateMode, Lane, PlanDecision, Side
 from qtops.errors import RedisError
 from qtops.gates.exit_control import rule_exit
 from qtops.gates.exit_rules import (
@@ -70,6 +70,8 @@ class ExitMonitor:
         self._metrics = metrics
         self._looks = 0
         self._errors = 0
+        self._looked_ms: float | None = None
+        self.mode = config.mode  # as of the last look
         self._log = structlog.get_logger("qtops.exit_monitor")
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -95,10 +97,19 @@ class ExitMonitor:
         with contextlib.suppress(RedisError):
             await self._pulse.heartbeat.stop()
 
+    @property
+    def sight(self) -> tuple[int, int, int | None]:
+        """Looks, errors, and how old the last look is (ms; None before the first)."""
+        seen_ms = self._looked_ms
+        age_ms = None if seen_ms is None else int(self._clock.monotonic_ms() - seen_ms)
+        return self._looks, self._errors, age_ms
+
     async def look(self) -> None:
         """One look at every position, and what follows from it."""
         view = await self._store.look()
         self._looks += 1
+        self._looked_ms = self._clock.monotonic_ms()
+        self.mode = view.mode or self._config.mode
         portfolio = view.portfolio
         if isinstance(portfolio, Missing):
             self._log.warning("positions.unknown", why=portfolio.why)
@@ -143,6 +154,7 @@ class _Turn:
     def __init__(self, config: ExitConfig, view: ExitView) -> None:
         self._config = config
         self._view = view
+        self._mode = view.mode or config.mode
         self.episodes: dict[str, Episode] = {}
         self.plans: list[Plan] = []
         self.events: list[ExitEvent] = []
@@ -177,7 +189,7 @@ class _Turn:
         if not self._may_try(episode):
             return episode
         config, now_ms = self._config, self._view.now_ms
-        ruling = rule_exit(self._view.control, config.mode, config.rollout_pct, symbol)
+        ruling = rule_exit(self._view.control, self._mode, config.rollout_pct, symbol)
         withheld = "" if ruling.allowed else f"{verdict.rule}:{ruling.decided_by}"
         if withheld and withheld == episode.withheld:
             return episode
@@ -202,7 +214,7 @@ class _Turn:
         self.events.append(event)
         if withheld:
             return replace(episode, withheld=withheld)
-        self.plans.append(_plan(event, position, now_ms))
+        self.plans.append(close_plan(event, position.amount, event.details["rule"]))
         return replace(
             episode, attempts=attempts, plan_id=plan_id, published_ms=now_ms, withheld=""
         )
@@ -220,17 +232,18 @@ class _Turn:
         return ended and age_ms >= pause_ms
 
 
-def _plan(event: ExitEvent, position: Position, now_ms: int) -> Plan:
+def close_plan(event: ExitEvent, amount: Decimal, reason: str, lane: Lane = Lane.AUTOMATED) -> Plan:
     """Close the whole position, reduce-only."""
     return Plan(
         plan_id=event.plan_id,
         decision=PlanDecision.EXECUTE,
         symbol=event.symbol,
-        side=Side.SELL if position.amount > ZERO else Side.BUY,
-        quantity=abs(position.amount),
+        side=Side.SELL if amount > ZERO else Side.BUY,
+        quantity=abs(amount),
         reduce_only=True,
         source=SOURCE,
         action=Action.FULL_CLOSE_PROPOSED,
-        timestamp_ms=now_ms,
-        extra={"reason": event.details["rule"]},
+        timestamp_ms=event.at_ms,
+        lane=lane,
+        extra={"reason": reason},
     )

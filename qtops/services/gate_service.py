@@ -1,5 +1,6 @@
 """Any gate as a service: facts → decide → permit, record and acknowledgement in one script."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -17,11 +18,13 @@ from qtops.contracts.vocabulary import DenyReason, FactName, Lane
 from qtops.errors import DecodeError
 from qtops.gates.base import Gate
 from qtops.gates.governor import spent_reservations
-from qtops.ports import Clock, Delivery, GateStore, Inbox, Issue
+from qtops.ports import Clock, Delivery, GateStore, Inbox, Issue, Promise
 from qtops.services.metrics.gates import GateMetrics
 
 L = TypeVar("L")
 CONFLICT_RETRIES = 10
+# Half of what a Redis integer holds: the other scripts count on from it.
+VERSION_BITS = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,8 @@ class GateService(Generic[L]):
             decision = self._judge(plan, known, now_us // 1000)
             at_us = now_us + int((self._clock.monotonic_ms() - started) * 1000)
             issue = self._issue(delivery, plan, decision, known, at_us)
-            if issue.reservation is not None and isinstance(known.reservations, Known):
-                batch_reservations = _with(known.reservations, issue.reservation)
+            if issue.promise is not None and isinstance(known.reservations, Known):
+                batch_reservations = _with(known.reservations, issue.promise)
             issues.append(issue)
             decisions.append((decision, known))
         written = await self._store.issue(issues)
@@ -152,18 +155,17 @@ class GateService(Generic[L]):
             terms=terms,
             decided_at_us=at_us,
         )
-        reservation, version = self._reservation(plan, decision, facts, permit)
-        return Issue(delivery, permit, record, reservation, version)
+        return Issue(delivery, permit, record, self._promise(plan, decision, facts, permit))
 
-    def _reservation(
+    def _promise(
         self, plan: Plan, decision: Decision, facts: Facts, permit: Permit
-    ) -> tuple[Reservation | None, int | None]:
-        """What an open's permit promises, and the version it was promised against."""
+    ) -> Promise | None:
+        """What an open's permit reserves, and the reservations it was decided on."""
         reserving = self._config.reserves and isinstance(decision, Allow) and not plan.reduce_only
         if not reserving or not isinstance(facts.reservations, Known):
-            return None, None
+            return None
         if not isinstance(facts.mark, Known):
-            return None, None
+            return None
         reservation = Reservation(
             plan_id=plan.plan_id,
             symbol=plan.symbol,
@@ -173,7 +175,9 @@ class GateService(Generic[L]):
             state="issued",
             expires_at_ms=permit.expires_at_ms,
         )
-        return reservation, facts.reservations.value.version
+        return Promise(
+            reservation, facts.reservations.value.version, secrets.randbits(VERSION_BITS)
+        )
 
     def _report(self, issue: Issue, decision: Decision, facts: Facts) -> None:
         seconds = (issue.record.decided_at_ms - issue.delivery.entry_ms) / 1000
@@ -195,7 +199,9 @@ def _complete(facts: Facts, reservations: Fact[Reservations]) -> Facts:
     return facts
 
 
-def _with(known: Known[Reservations], added: Reservation) -> Known[Reservations]:
-    """The reservations as they will be once `added` is written: one more, one version on."""
-    held = {**known.value.by_plan, added.plan_id: added}
-    return Known(Reservations(held, known.value.version + 1), known.observed_at_ms)
+def _with(known: Known[Reservations], promise: Promise) -> Known[Reservations]:
+    """The reservations as they will be once `promise` is written, by the rule of `issue.lua`."""
+    held, added = known.value.by_plan, promise.reservation
+    if added.plan_id not in held or held[added.plan_id].state == "issued":
+        held = {**held, added.plan_id: added}
+    return Known(Reservations(held, promise.next_version), known.observed_at_ms)

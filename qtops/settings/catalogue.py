@@ -25,7 +25,10 @@ ONE: Final = Decimal(1)
 
 ALL: Final = ("all",)
 RUN: Final = ("services",)
-EXCHANGE: Final = ("services that talk to the exchange", "proof")
+EXCHANGE: Final = (
+    *("executor", "snapshots", "market state", "universe", "user stream", "reconcile"),
+    "proof",
+)
 GOVERNOR: Final = ("governor",)
 PORTFOLIO: Final = ("portfolio gate",)
 CLUSTERS: Final = ("clusters",)
@@ -39,11 +42,14 @@ RECONCILE: Final = ("reconcile",)
 USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
+INTAKE: Final = ("intake",)
 SANDBOX: Final = ("sandbox exchange",)
 HARVEST: Final = ("harvest",)
 HEAT: Final = ("heat calibration",)
 APPLY: Final = ("apply layer",)
 ROLLBACK: Final = ("rollback",)
+REMOTE: Final = ("--remote",)
+OBSERVE: Final = ("observe",)
 
 
 def _ratio(name: str, default: str, text: str) -> Setting:
@@ -155,12 +161,25 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("QT_MAX_NOTIONAL_USD", Kind.DECIMAL, "3000", "Notional of one open, in USD.", BRIDGE),
     Setting("MAX_EXPOSURE_PCT", Kind.DECIMAL, "80", "Gross exposure after an open, percent of equity; 0 is no limit.", BRIDGE),
     Setting("MIN_HOLD_SECONDS", Kind.SECONDS, "900", "Pause between a symbol's last fill and its next open.", BRIDGE, maximum=Decimal(3600)),
+    # intake
+    Setting("QTOPS_INTAKE_TOKEN", Kind.SECRET, "", "What a signal must bring, at least 16 characters; without it the intake does not start.", INTAKE),
+    Setting("QTOPS_INTAKE_HOST", Kind.TEXT, "127.0.0.1", "Address the intake listens on.", INTAKE),
+    Setting("QTOPS_INTAKE_PORT", Kind.PORT, "8070", "Port of the intake; 0 takes a free one.", INTAKE),
+    _positive("QTOPS_INTAKE_PER_MINUTE", Kind.INTEGER, "120", "Signals it takes in a minute, in the long run.", INTAKE),
+    _positive("QTOPS_INTAKE_BURST", Kind.INTEGER, "30", "Signals it takes at once.", INTAKE),
     # snapshot publisher
     _positive("SNAPSHOT_POSITIONS_SECONDS", Kind.SECONDS, "1", "Pause between readings of the positions.", SNAPSHOTS),
     _positive("SNAPSHOT_EQUITY_SECONDS", Kind.SECONDS, "5", "Pause between readings of the equity, and at most between entries of portfolio.state.", SNAPSHOTS),
     _positive("SNAPSHOT_FILTERS_SECONDS", Kind.SECONDS, "3600", "Pause between readings of the trading rules.", SNAPSHOTS),
     # health
     Setting("QTOPS_HEALTH_PING_URL", Kind.SECRET, "", "Where health reports that it ran, when there is no --ping-url; the path is a secret.", ("health",)),
+    # observe
+    Setting("QTOPS_PROMETHEUS_URL", Kind.URL, "", "Prometheus; empty looks where it listens.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_GRAFANA_URL", Kind.URL, "http://127.0.0.1:3000", "Grafana.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_GRAFANA_TOKEN", Kind.SECRET, "", "Grafana service account token, to see its datasources.", OBSERVE),
+    Setting("QTOPS_NODE_EXPORTER_URL", Kind.URL, "http://127.0.0.1:9100", "node_exporter.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_REDIS_EXPORTER_URL", Kind.URL, "http://127.0.0.1:9121", "redis_exporter.", OBSERVE, choices=HTTP_SCHEMES),
+    Setting("QTOPS_WAIVERS", Kind.TEXT, "", "TOML file with the accepted faults, [[waiver]] tables; empty is none.", ("audits",)),
     # market state
     Setting("MARKET_SYMBOLS", Kind.NAMES, "", "Symbols it reads besides the allowed and the held ones.", MARKET),
     _positive("MARKET_MARKS_SECONDS", Kind.SECONDS, "2", "Pause between readings of the mark prices.", MARKET, aliases=("SNAPSHOT_MARKS_SECONDS",)),
@@ -198,6 +217,9 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("EXIT_MAX_INPUT_AGE_SECONDS", Kind.SECONDS, "10", "Age from which positions and marks fire no rule.", EXIT_MONITOR),
     _positive("EXIT_RETRY_SECONDS", Kind.SECONDS, "30", "Pause after an exit that did not execute; doubles each time.", EXIT_MONITOR),
     _positive("EXIT_MONITOR_SECONDS", Kind.SECONDS, "1", "Pause between looks at the positions.", EXIT_MONITOR),
+    Setting("QTOPS_EXIT_HTTP_PORT", Kind.PORT, "8007", "Loopback port of /health, /positions and manual closes; 0 is off.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_ENABLED", Kind.BOOLEAN, "false", "Whether a position can be closed over HTTP; needs the token too.", EXIT_MONITOR),
+    Setting("EXIT_MONITOR_MANUAL_CLOSE_TOKEN", Kind.SECRET, "", "What a manual close must bring as X-Exit-Token, at least 16 characters.", EXIT_MONITOR),
     # stop switches
     Setting("QTOPS_ESS_FLAG", Kind.TEXT, "", "Where the original's emergency stop script keeps its flag file ESS_ON; /etc/quantum is looked at anyway.", ("kill status",)),
     # metrics
@@ -217,9 +239,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("USER_STREAM", "8058", USER_STREAM),
     _port("EXIT_MONITOR", "8055", EXIT_MONITOR),
     _port("INTENT_BRIDGE", "8059", BRIDGE),
+    _port("INTAKE", "8071", INTAKE),
     # sandbox
     Setting("QTOPS_SANDBOX_API_KEY", Kind.SECRET, "", "API key that the sandbox exchange accepts; empty takes the scenario's.", SANDBOX),
     Setting("QTOPS_SANDBOX_API_SECRET", Kind.SECRET, "", "API secret that goes with it.", SANDBOX),
+    # other hosts
+    Setting("QTOPS_REMOTE_HOSTS", Kind.NAMES, "", "Hosts that --remote means when no --host is given.", REMOTE),
+    Setting("QTOPS_REMOTE_QTOPS", Kind.TEXT, "qtops", "The qtops of the other host; a full path where its PATH lacks it.", REMOTE),
+    Setting("QTOPS_REMOTE_REDIS", Kind.URL, "redis://127.0.0.1:6379/0", "Its Redis, seen from there, for the tunnel where there is no qtops.", REMOTE, choices=("redis",)),
+    Setting("QTOPS_REMOTE_SSH_CONFIG", Kind.TEXT, "", "ssh configuration to use instead of the user's own (ssh -F).", REMOTE),
+    Setting("QTOPS_REMOTE_CONNECT_SECONDS", Kind.SECONDS, "10", "How long a host may take to let us in.", REMOTE, minimum=ONE, maximum=Decimal(300)),
     # rollback
     Setting("QTOPS_STATE_DIR", Kind.TEXT, "", "Journals of rollbacks; empty is ~/.local/state/qtops, for root /var/lib/qtops.", ROLLBACK),
     Setting("QTOPS_SERVICE_CONTROL", Kind.CHOICE, "systemd", "Who restarts services: systemd, the sandbox, or the two commands.", ROLLBACK, choices=("systemd", "sandbox", "command")),

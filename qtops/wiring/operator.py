@@ -11,9 +11,12 @@ from qtops.adapters.reconcile_store import RedisReconcileStore
 from qtops.adapters.redis_connection import Purpose
 from qtops.adapters.result_scan import RedisResultScan
 from qtops.adapters.stream_reader import RedisStreamReader
+from qtops.adapters.top_reader import RedisTopReader
 from qtops.adapters.trace_reader import RedisTraceReader
+from qtops.audits.health import BEATING
 from qtops.audits.streams import StreamSource
-from qtops.ports import ControlStore, PermitSource, ReconcileStore, ResultSource, Venue
+from qtops.ports import Clock, ControlStore, PermitSource, ReconcileStore, ResultSource, Venue
+from qtops.ports.top import TopSource
 from qtops.settings.model import Settings
 from qtops.wiring import open_link, open_venue
 
@@ -22,32 +25,37 @@ T = TypeVar("T")
 
 def permit_source(settings: Settings) -> AbstractAsyncContextManager[PermitSource]:
     """Permits, decisions and heartbeats; reads only."""
-    return _over(settings, "reader", RedisPermitScan)
+    return over(settings, "reader", RedisPermitScan)
 
 
 def stream_source(settings: Settings) -> AbstractAsyncContextManager[StreamSource]:
     """Streams, their groups and consumers; reads only."""
-    return _over(settings, "reader", RedisStreamReader)
+    return over(settings, "reader", RedisStreamReader)
 
 
 def trace_source(settings: Settings) -> AbstractAsyncContextManager[RedisTraceReader]:
     """Everything that a trace joins; reads only."""
-    return _over(settings, "reader", RedisTraceReader)
+    return over(settings, "reader", RedisTraceReader)
 
 
 def result_source(settings: Settings) -> AbstractAsyncContextManager[ResultSource]:
     """`apply.result`; its reads may wait."""
-    return _over(settings, "blocking", RedisResultScan)
+    return over(settings, "blocking", RedisResultScan)
+
+
+def top_source(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[TopSource]:
+    """What the live view shows; reads only."""
+    return over(settings, "reader", lambda link: RedisTopReader(link, clock, BEATING))
 
 
 def control_store(settings: Settings) -> AbstractAsyncContextManager[ControlStore]:
     """The stop switches; never repeats a write."""
-    return _over(settings, "writer", RedisControlStore)
+    return over(settings, "writer", RedisControlStore)
 
 
 def reconcile_store(settings: Settings) -> AbstractAsyncContextManager[ReconcileStore]:
     """Books and what reconcile says of them; never repeats a write."""
-    return _over(settings, "writer", RedisReconcileStore)
+    return over(settings, "writer", RedisReconcileStore)
 
 
 @asynccontextmanager
@@ -61,9 +69,10 @@ async def exchange_reader(settings: Settings) -> AsyncIterator[Venue]:
 
 
 @asynccontextmanager
-async def _over(
+async def over(
     settings: Settings, purpose: Purpose, build: Callable[[RedisLink], T]
 ) -> AsyncIterator[T]:
+    """What `build` makes of a link of its own."""
     link = open_link(settings, purpose)
     try:
         yield build(link)

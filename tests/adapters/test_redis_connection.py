@@ -233,6 +233,7 @@ async def test_passwords(failure, opened):
         await admin.config_set("requirepass", "sekret")
         at = f"127.0.0.1:{server.port}/0"
         assert (await failure(f"redis://{at}")).code == "redis_auth"
+        assert (await failure(server.unix_url)).code == "redis_auth"
         error = await failure(f"redis://:wrong@{at}")
         assert error.code == "redis_auth"
         assert "wrong" not in error.message

@@ -21,9 +21,10 @@ from qtops.contracts.permit import Permit
 from qtops.contracts.plan import Plan
 from qtops.contracts.registry import PERMIT_KEYS, Key, Service, Stream
 from qtops.contracts.result import Result
+from qtops.contracts.snapshot import decode_reservation
 from qtops.contracts.vocabulary import GateName, Side
 from qtops.gates.universe import UniverseAges
-from qtops.ports import Delivery, Issue, Settlement
+from qtops.ports import Delivery, Issue, Promise, Settlement
 from qtops.sandbox.redis_server import EmbeddedRedis
 
 PLAN = {
@@ -76,9 +77,12 @@ class Desk:
         if reserve and not plan.reduce_only:
             await self.reserve("p1", "issued")
 
-    async def reserve(self, plan_id: str, state: str, symbol: str = "TRXUSDT") -> None:
+    async def reserve(
+        self, plan_id: str, state: str, symbol: str = "TRXUSDT", expires_at_ms: int = FAR
+    ) -> None:
         record = {"plan_id": plan_id, "symbol": symbol, "side": "BUY", "quantity": "100",
-                  "notional_usdt": "30", "state": state, "expires_at_ms": FAR}  # fmt: skip
+                  "notional_usdt": "30", "state": state,
+                  "expires_at_ms": expires_at_ms}  # fmt: skip
         key = self.link.names.key(Key.RESERVATIONS)
         await self.link.client.hset(key, plan_id, json.dumps(record))
 
@@ -166,6 +170,16 @@ async def test_an_open_without_its_reservation_is_not_admitted(desk: Desk):
     await desk.reserve("p1", "issued")
     assert await desk.admit(desk.one, OPEN) == ""
     assert await desk.held() == {"p1": "admitted"}
+
+
+async def test_a_permit_does_not_outlive_its_reservation(desk: Desk):
+    """Read a moment before the end, admitted a moment after: the capacity may be another's."""
+    await desk.deliver()
+    await desk.permit(OPEN)
+    await desk.reserve("p1", "issued", expires_at_ms=await desk.link.now_ms())
+    assert await desk.admit(desk.one, OPEN) == "unreserved"
+    assert await desk.held() == {"p1": "issued"}
+    assert (await desk.one.claim("p1")).claim is None
 
 
 async def test_nothing_is_admitted_marked_or_refused_on_what_another_server_life_said(desk: Desk):
@@ -270,6 +284,18 @@ async def test_a_filled_open_keeps_its_capacity_and_a_refused_one_gives_it_back(
     assert await desk.held() == {"p1": "filled"}
 
 
+async def test_a_fill_is_dated_by_the_server_and_not_by_a_lagging_executor(desk: Desk):
+    """The result says 5 s after 1970; a snapshot asked for before the fill must not outdate it."""
+    delivery = await desk.deliver()
+    await desk.permit(OPEN)
+    await desk.admit(desk.one, OPEN)
+    asked_before_ms = await desk.link.now_ms()
+    await desk.one.settle(end(delivery, OPEN, filled=True))
+    key = desk.link.names.key(Key.RESERVATIONS)
+    held = decode_reservation((await desk.link.client.hget(key, "p1")).decode())
+    assert asked_before_ms <= held.filled_at_ms <= await desk.link.now_ms()
+
+
 async def test_the_book_moves_only_from_the_version_that_was_read(desk: Desk):
     delivery = await desk.deliver()
     book = desk.link.names.key(Key.BOOK, symbol="TRXUSDT")
@@ -338,7 +364,7 @@ async def test_a_burial_without_a_result_claims_nothing(desk: Desk):
 
 
 # --- issue, prune -------------------------------------------------------------------------------
-def issue(delivery: Delivery, version: int) -> Issue:
+def issue(delivery: Delivery, version: int, following: int = 1) -> Issue:
     permit = Permit(gate=GateName.GOVERNOR, plan_id="p1", allow=True, symbol="TRXUSDT",
                     quantity=Decimal(100), plan_digest="d", epoch=0, issued_at_ms=1_000,
                     expires_at_ms=61_000)  # fmt: skip
@@ -348,7 +374,7 @@ def issue(delivery: Delivery, version: int) -> Issue:
     promise = Reservation(plan_id="p1", symbol="TRXUSDT", side=Side.BUY, quantity=Decimal(100),
                           notional_usdt=Decimal(30), state="issued",
                           expires_at_ms=61_000)  # fmt: skip
-    return Issue(delivery, permit, record, promise, version)
+    return Issue(delivery, permit, record, Promise(promise, version, following))
 
 
 async def test_a_promise_is_made_only_on_the_reservations_that_were_read(desk: Desk):
@@ -359,6 +385,15 @@ async def test_a_promise_is_made_only_on_the_reservations_that_were_read(desk: D
     assert await desk.count(Stream.GATE_DECISION) == 0
     assert await store.issue([issue(delivery, 0), issue(delivery, 0)]) == [True, False]
     assert await desk.held() == {"p1": "issued"}
+
+
+async def test_a_promise_that_was_not_made_takes_those_that_build_on_it_along(desk: Desk):
+    delivery = await desk.deliver()
+    store = RedisGateStore(desk.link, Service.GOVERNOR)
+    assert await store.issue([issue(delivery, 0, 4711)]) == [True]
+    batch = [issue(delivery, 0, 5), issue(delivery, 5, 6), issue(delivery, 6, 7)]
+    assert await store.issue(batch) == [False, False, False]
+    assert await store.issue([issue(delivery, 4711, 5), issue(delivery, 5, 6)]) == [True, True]
 
 
 @pytest.mark.parametrize("state", ["admitted", "unknown", "filled"])

@@ -203,7 +203,9 @@ def test_the_document_of_the_status(db, kill):
         "switch": "quantum:kill",
         "value": "0",
         "set": False,
-        "honoured_by": ["governor", "portfolio-gate", "position-gate", "executor"],
+        "honoured_by": [
+            *("governor", "portfolio-gate", "position-gate", "executor", "exit-monitor"),
+        ],
         "does_not_cover": "orders already sent, manual reductions",
     }
 

@@ -97,7 +97,7 @@ def test_without_a_universe_each_reader_takes_its_own_list(proof):
     assert rows == [
         ("position-gate", "env", "P33_ALLOWLIST", 1),
         ("executor", "env", own, 3),
-        ("intent-bridge", "env", own, 3),
+        ("intent-bridge", "env", "INTENT_BRIDGE_ALLOWLIST", 3),
     ]
     assert document["readers"][0]["skipped"] == "active absent; last_ok absent"
 

@@ -42,7 +42,7 @@ def client(server):
 
 @pytest.fixture
 def environ(server, tmp_path):
-    off = {service.metrics_setting: "0" for service in BUILDERS}
+    off = {service.metrics_setting: "0" for service in BUILDERS} | {"QTOPS_EXIT_HTTP_PORT": "0"}
     home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"}
     return {**home, **off, "QTOPS_REDIS_URL": server.url}
 

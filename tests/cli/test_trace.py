@@ -194,6 +194,23 @@ async def test_what_nobody_knows_is_not_found(trace):
         assert (document["status"], document["plans"]) == ("not_found", [])
 
 
+async def test_a_plans_life_as_one_page(system, trace, tmp_path):
+    await system.start(*EVERYTHING)
+    await system.publish(**close_plan("p-page"))
+    await system.result("p-page")
+    page = tmp_path / "life.html"
+    run = await trace("p-page", "--html", str(page), "--json")
+    assert (run.code, run.document["status"]) == (0, "filled")
+    text = page.read_text()
+    assert text.startswith("<!doctype html>")
+    assert "Milliseconds from the plan to each hop" in text
+    for name in HOPS:
+        assert f'<li title="{name}">' in text
+    assert (await trace("--why-no-trade", "--html", str(page))).code == 0
+    assert "What became of the plans" in page.read_text()
+    assert (await trace("p-page", "--html", str(tmp_path))).code == 1
+
+
 async def test_a_window_without_plans_says_so(trace):
     run = await trace()
     assert (run.code, run.out.splitlines()[0][:19]) == (0, "! no plan in 1h   n")

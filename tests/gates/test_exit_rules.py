@@ -1,5 +1,6 @@
 """The exit rules as a table, and what must hold for every price."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,6 +19,7 @@ from qtops.gates.exit_rules import (
     Held,
     Hold,
     better,
+    distances,
     judge,
     usable_mark,
 )
@@ -120,3 +122,21 @@ def test_exits_roll_out_by_the_hash_of_opens(symbol):
     for pct in range(100):
         ruling = rule_exit(active, GateMode.ENFORCE, pct, symbol)
         assert ruling.allowed == in_rollout(symbol, pct)
+
+
+@pytest.mark.parametrize("amount", ["2", "-2"])
+@pytest.mark.parametrize("moved", range(-4, 5))
+def test_a_rule_fires_when_no_distance_to_it_is_left(amount, moved):
+    """The distances say the same as the rules: none left, and only then, one fires."""
+    held = Held(Position(Decimal(amount), Decimal(100)), Decimal(100))
+    mark = Decimal(100 + moved)
+    held = replace(held, best=better(Decimal(amount), held.best, mark))
+    left = distances(held, mark, ExitLimits())
+    fires = isinstance(judge(held, mark, ExitLimits()), Exit)
+    assert fires == any(away is not None and away <= 0 for away in left.values())
+    assert (left[ExitRule.TRAILING_STOP] is not None) == held.is_armed
+
+
+def test_without_an_entry_price_no_distance_is_known():
+    held = Held(Position(Decimal(1)), Decimal(100))
+    assert set(distances(held, Decimal(100), ExitLimits()).values()) == {None}

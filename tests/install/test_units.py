@@ -67,7 +67,7 @@ def test_every_unit_is_confined(units):
 
 
 async def test_the_exchange_keys_are_shown_to_those_alone_who_talk_to_the_exchange(tmp_path):
-    environ = {"QTOPS_EXCHANGE_URL": "http://127.0.0.1:1"}
+    environ = {"QTOPS_EXCHANGE_URL": "http://127.0.0.1:1", "QTOPS_INTAKE_TOKEN": "t" * 16}
     environ |= {service.metrics_setting: "0" for service in BUILDERS}
     settings = load_settings(environ, cwd=tmp_path, home=tmp_path, etc_dir=tmp_path)
     talkers = set()

@@ -203,6 +203,7 @@ async def running_system(
             "P33_ALLOWLIST": SYMBOLS,
             "INTENT_EXECUTOR_ALLOWLIST": SYMBOLS,
             **{service.metrics_setting: "0" for service in BUILDERS},
+            "QTOPS_EXIT_HTTP_PORT": "0",
             **environ,
         },
         url,

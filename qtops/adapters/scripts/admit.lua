@@ -23,10 +23,15 @@ local held = redis.call('HGET', KEYS[2], ARGV[1]) or ARGV[8]
 if held == '' then
   return 'unreserved'
 end
+local reservation = cjson.decode(held)
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+if reservation['state'] == 'issued' and now_ms >= tonumber(reservation['expires_at_ms']) then
+  return 'unreserved' -- the key of the permit outlives it by a moment, in which the capacity may be promised anew
+end
 for i = 4 + tonumber(ARGV[7]), #KEYS do
   redis.call('DEL', KEYS[i])
 end
-local reservation = cjson.decode(held)
 reservation['state'] = 'admitted'
 redis.call('HSET', KEYS[2], ARGV[1], cjson.encode(reservation))
 redis.call('INCR', KEYS[3])

@@ -63,7 +63,7 @@ class Key(Enum):
         Service.GOVERNOR,
         (Service.GOVERNOR,),
         None,
-        "bumped by every change of the reservations; what compare-and-swap compares",
+        "another number with every change of the reservations; what compare-and-swap compares",
     )
     OPEN_HISTORY = KeySpec(
         "governor:exec:{symbol}",
@@ -241,6 +241,14 @@ class Key(Enum):
         None,
         "each position from first seen to gone: best mark, exits tried; must outlive restarts",
     )
+    EXIT_MODE = KeySpec(
+        "exit:mode",
+        "string",
+        Service.OPERATOR,
+        (Service.EXIT_MONITOR,),
+        None,
+        "shadow or enforce, for the exit monitor; absent is its setting EXIT_MODE",
+    )
     UNIVERSE_ACTIVE = KeySpec(
         "cfg:universe:active",
         "string (JSON)",
@@ -311,7 +319,7 @@ class Key(Enum):
         Service.OPERATOR,
         _ALL_GATES_AND_EXECUTOR,
         900,
-        "`1` while the operator's lane is open; always with an expiry",
+        "`1` while the operator's lane is open, by hand or for a forced close; always expires",
     )
     BRIDGE_PAUSE = KeySpec(
         "intent_bridge:pause",

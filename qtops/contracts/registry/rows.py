@@ -38,6 +38,11 @@ class Service(StrEnum):
         name = self.value.removesuffix("-gate").replace("-", "_").upper()
         return f"QTOPS_METRICS_PORT_{name}"
 
+    @property
+    def by_name_only(self) -> bool:
+        """Not among `all`: it listens to other programs, and needs a token of the operator's."""
+        return self is Service.INTAKE
+
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:

@@ -11,7 +11,7 @@ class Stream(Enum):
     TRADE_INTENT = StreamSpec(
         "trade.intent",
         "Intent",
-        (Service.BOTS,),
+        (Service.BOTS, Service.INTAKE),
         (GroupSpec("{namespace}:group:intent_bridge", Service.INTENT_BRIDGE),),
         (Service.AUDITS,),
         100_000,
@@ -36,7 +36,7 @@ class Stream(Enum):
     APPLY_PLAN_MANUAL = StreamSpec(
         "apply.plan.manual",
         "Plan",
-        (Service.OPERATOR,),
+        (Service.OPERATOR, Service.EXIT_MONITOR),
         (
             GroupSpec("governor", Service.GOVERNOR),
             GroupSpec("p26_portfolio_gate", Service.PORTFOLIO_GATE),
@@ -45,7 +45,7 @@ class Stream(Enum):
         ),
         (Service.AUDITS,),
         10_000,
-        "the operator's own plans; read only while the manual lane is open",
+        "the operator's own plans and forced closes; read only while the manual lane is open",
         Service.EXECUTOR,
     )
     APPLY_RESULT = StreamSpec(
@@ -123,11 +123,11 @@ class Stream(Enum):
     CONTROL_AUDIT = StreamSpec(
         "control.audit",
         "ControlChange",
-        (Service.OPERATOR,),
+        (Service.OPERATOR, Service.EXIT_MONITOR),
         (),
         (Service.AUDITS,),
         10_000,
-        "who changed a stop switch, when, why",
+        "who changed a stop switch or asked for a manual close, when, why",
     )
     RECONCILE_EVENTS = StreamSpec(
         "reconcile.events",

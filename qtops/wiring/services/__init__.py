@@ -9,7 +9,17 @@ from qtops.contracts.registry import Key, Service
 from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
-from qtops.wiring.services import bridge, executor, exits, feeders, gates, harvest, reconcile, risk
+from qtops.wiring.services import (
+    bridge,
+    executor,
+    exits,
+    feeders,
+    gates,
+    harvest,
+    intake,
+    reconcile,
+    risk,
+)
 from qtops.wiring.services.assembly import Builder, Running
 
 __all__ = ["BUILDERS", "run_services"]
@@ -24,6 +34,7 @@ BUILDERS: Final[dict[Service, Builder]] = {
     **reconcile.BUILDERS,
     **exits.BUILDERS,
     **bridge.BUILDERS,
+    **intake.BUILDERS,
 }
 
 

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from qtops import __version__
 from qtops.adapters.clock import SystemClock
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from qtops.adapters.stream_feed import RedisFeed
     from qtops.contracts.account_event import AccountEvent
     from qtops.services.loop import Handler, Pulse
+
+SHORTEST_TOKEN: Final = 16
 
 
 class Runnable(Protocol):
@@ -115,6 +117,16 @@ class Assembly:
                 f"metrics of {self.service.value} cannot listen on {host}:{port}: {error.strerror}",
                 hint=f"set {setting} to a free port, or to 0",
             ) from error
+
+
+def long_enough(setting: str, token: str) -> str:
+    """A token that cannot be guessed in a lifetime, or ConfigError."""
+    if len(token) < SHORTEST_TOKEN:
+        raise ConfigError(
+            f"{setting} is shorter than {SHORTEST_TOKEN} characters",
+            hint="set it to what `openssl rand -hex 32` prints",
+        )
+    return token
 
 
 Builder = Callable[[Service, Settings], Running]

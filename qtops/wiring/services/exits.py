@@ -4,7 +4,7 @@ from typing import Final
 
 from qtops.contracts.registry import Service
 from qtops.settings.model import Settings
-from qtops.wiring.services.assembly import Assembly, Builder, Running
+from qtops.wiring.services.assembly import Assembly, Builder, Running, long_enough
 
 
 def _build_exit_monitor(service: Service, settings: Settings) -> Running:
@@ -32,7 +32,23 @@ def _build_exit_monitor(service: Service, settings: Settings) -> Running:
     store, metrics = RedisExitStore(assembly.link), ExitMetrics(assembly.registry)
     monitor = ExitMonitor(config, store, assembly.pulse(), assembly.clock, metrics)
     assembly.serve_metrics()
-    return Running(service, monitor, assembly.links)
+    port = settings.integer("QTOPS_EXIT_HTTP_PORT")
+    if not port:
+        return Running(service, monitor, assembly.links)
+    from qtops.services.exit_door import ExitDoor
+    from qtops.services.web import Address, Beside
+
+    door = ExitDoor(config, monitor, store, assembly.clock, metrics, _close_token(settings))
+    address = Address("127.0.0.1", port, "QTOPS_EXIT_HTTP_PORT")
+    return Running(service, Beside(monitor, door.app(), address), assembly.links)
+
+
+def _close_token(settings: Settings) -> str:
+    """Empty while manual closes are off: they need the switch and the token."""
+    token = settings.secret("EXIT_MONITOR_MANUAL_CLOSE_TOKEN").reveal()
+    if not token or not settings.boolean("EXIT_MONITOR_MANUAL_CLOSE_ENABLED"):
+        return ""
+    return long_enough("EXIT_MONITOR_MANUAL_CLOSE_TOKEN", token)
 
 
 BUILDERS: Final[dict[Service, Builder]] = {Service.EXIT_MONITOR: _build_exit_monitor}
