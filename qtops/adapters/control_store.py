@@ -49,12 +49,13 @@ class RedisControlStore:
         pipe = self._link.client.pipeline(transaction=False)
         pipe.pttl(self._names.key(Key.MANUAL_LANE))
         pipe.pttl(self._names.key(Key.BRIDGE_PAUSE))
-        pipe.hgetall(self._names.key(Key.KILL_RECORD))
+        for name in (Key.KILL_RECORD, Key.BREAKER_STATE):
+            pipe.hgetall(self._names.key(name))
         for key in (*own, *legacy):
             pipe.get(key)
         with self._link.guard():
             replies = await pipe.execute(raise_on_error=False)
-        lane_ttl, pause_ttl, record, *values = replies
+        lane_ttl, pause_ttl, record, breakers, *values = replies
         kill, epoch, mode, lane, rollout, pause, exits, *old = [_text(value) for value in values]
         return ControlReading(
             now_ms=now_ms,
@@ -73,6 +74,7 @@ class RedisControlStore:
             bridge_pause=pause,
             bridge_pause_ttl_ms=int(pause_ttl),
             exit_mode=exits,
+            breakers=_record(breakers),
         )
 
     async def set_kill(self, state: TradingState, by: str, reason: str) -> ControlChange:

@@ -1,7 +1,7 @@
 """The operator's hand on the stop switches."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from qtops.contracts.control import ControlChange, Mode
@@ -28,6 +28,7 @@ class ControlReading:
     bridge_pause: str | None = None
     bridge_pause_ttl_ms: int = -2
     exit_mode: str | None = None
+    breakers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,7 @@ def test_the_document_of_the_status(db, kill):
         "since": None,
         "reason": "",
         "remarks": [],
+        "breakers": None,
     }
     assert switches[0] == {
         "switch": "quantum:kill",

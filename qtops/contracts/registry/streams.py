@@ -53,7 +53,7 @@ class Stream(Enum):
         "Result",
         (Service.EXECUTOR,),
         (),
-        (Service.HARVEST, Service.APPLY_LAYER, Service.AUDITS),
+        (Service.HARVEST, Service.APPLY_LAYER, Service.BREAKERS, Service.AUDITS),
         10_000,
         "what became of each plan",
     )
@@ -87,7 +87,14 @@ class Stream(Enum):
         "AccountEvent",
         (Service.USER_STREAM,),
         (),
-        (Service.EXECUTOR, Service.SNAPSHOTS, Service.RECONCILE, Service.ANALYTICS, Service.AUDITS),
+        (
+            Service.EXECUTOR,
+            Service.SNAPSHOTS,
+            Service.RECONCILE,
+            Service.BREAKERS,
+            Service.ANALYTICS,
+            Service.AUDITS,
+        ),
         50_000,
         "the exchange's news about orders and the account; they wake readers, and prove nothing",
     )
@@ -123,7 +130,7 @@ class Stream(Enum):
     CONTROL_AUDIT = StreamSpec(
         "control.audit",
         "ControlChange",
-        (Service.OPERATOR, Service.EXIT_MONITOR),
+        (Service.OPERATOR, Service.EXIT_MONITOR, Service.BREAKERS),
         (),
         (Service.AUDITS,),
         10_000,

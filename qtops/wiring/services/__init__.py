@@ -10,6 +10,7 @@ from qtops.errors import RefusedError
 from qtops.settings.model import Settings
 from qtops.wiring import open_link
 from qtops.wiring.services import (
+    breakers,
     bridge,
     executor,
     exits,
@@ -32,6 +33,7 @@ BUILDERS: Final[dict[Service, Builder]] = {
     **executor.BUILDERS,
     **harvest.BUILDERS,
     **reconcile.BUILDERS,
+    **breakers.BUILDERS,
     **exits.BUILDERS,
     **bridge.BUILDERS,
     **intake.BUILDERS,
