@@ -69,7 +69,7 @@ class OrderWatch:
         self._epoch = ""
         self._amounts: Mapping[str, Decimal] = {}
         self._watched = set(plan.symbols)
-        self._due: set[str] = set()
+        self._due: dict[str, None] = {}  # in the order in which they are asked for
         self._wake = asyncio.Event()
         self._ahead_ms: int | None = None
         self._skews: deque[int] = deque(maxlen=SKEWS)
@@ -133,7 +133,7 @@ class OrderWatch:
     def _call(self, symbols: set[str]) -> None:
         if symbols:
             self._watched |= symbols
-            self._due |= symbols
+            self._due |= dict.fromkeys(symbols)
             self._wake.set()
 
     # --- what it asks ---------------------------------------------------------------------------
@@ -157,14 +157,14 @@ class OrderWatch:
             await self._measure()
             self._measured_ms = now_ms
         if now_ms - self._swept_ms >= self._plan.sweep_s * 1000:
-            self._due |= self._watched
+            self._due |= dict.fromkeys(sorted(self._watched))
             self._swept_ms = now_ms
-        for symbol in sorted(self._due):
-            self._due.discard(symbol)  # before asking: news that come meanwhile ask again
+        for symbol in tuple(self._due):
+            self._due.pop(symbol, None)  # before asking: news that come meanwhile ask again
             try:
                 await self._read(symbol)
-            except BaseException:
-                self._due.add(symbol)
+            except (VenueError, RedisError):
+                self._due[symbol] = None  # behind the others, whom it must not keep waiting
                 raise
 
     async def _measure(self) -> None:

@@ -6,7 +6,7 @@ from qtops.contracts.codec import decode_fields
 from qtops.contracts.plan import flatten_order_id
 from qtops.contracts.registry import Key, Service, Stream
 from qtops.contracts.vocabulary import TradingState
-from tests.services.conftest import EVERYTHING, close_plan, open_plan, until
+from tests.services.conftest import EVERYTHING, READERS, close_plan, open_plan, until
 
 ROOM = {
     "GOV_SYMBOL_COOLDOWN_SECONDS": "0",
@@ -104,6 +104,16 @@ async def test_a_foreign_order_trips_and_rearming_forgets_it(flat_system):
     assert "order_unclaimed" in await tripped(system, "last_hop")
 
 
+async def test_a_resting_order_is_seen_at_once_by_the_user_stream(flat_system):
+    """No position changes, and the next look at every symbol is ten minutes away."""
+    system = flat_system
+    await system.start(Service.USER_STREAM, Service.BREAKERS, BREAKER_SWEEP_SECONDS="600")
+    await calm(system)
+    limit = {"type": "LIMIT", "price": "30000", "timeInForce": "GTC"}
+    await by_hand(system, **limit, newClientOrderId="android_1")
+    assert "order_foreign android_1" in await tripped(system, "last_hop")
+
+
 async def test_a_restarted_service_keeps_the_latch_and_a_halt_is_never_loosened(flat_system):
     system = flat_system
     await system.start(Service.BREAKERS, BREAKER_SWEEP_SECONDS="0.5")
@@ -127,8 +137,9 @@ async def test_our_own_orders_and_flattens_and_hands_that_reduce_trip_nothing(fl
     system = flat_system
     await system.start(*EVERY, **ROOM, BREAKER_SWEEP_SECONDS="0.5")
     await calm(system)
-    await system.publish(**open_plan("p1", qty="0.004"))
-    assert (await system.result("p1")).executed
+    await system.publish(**open_plan("p1"))
+    result = await system.result("p1")
+    assert result.executed, result.error
     close_id = flatten_order_id(system.names.namespace, "1", "BTCUSDT", 1)
     reduce = {"side": "SELL", "quantity": "0.001", "reduceOnly": "true"}
     await by_hand(system, **reduce, newClientOrderId=close_id)
@@ -150,3 +161,13 @@ async def test_losses_are_read_from_the_exchanges_fills(flat_system):
         await system.control("POST", "prices", symbol="BTCUSDT", mark_price="59000")
         await by_hand(system, side="SELL", newClientOrderId=f"out{number}")
     await tripped(system, "consecutive_losses")
+
+
+async def test_positions_that_fall_silent_trip(flat_system):
+    system = flat_system
+    pace = {"SNAPSHOT_EQUITY_SECONDS": "0.1", "MARKET_MARKS_SECONDS": "0.1"}
+    await system.start(*READERS, Service.BREAKERS, **ROOM, **pace, BREAKER_STALE_SECONDS="2")
+    await calm(system, "stale_data")
+    fault = {"path": "/fapi/v3/positionRisk", "method": "GET", "kind": "error", "count": 900}
+    await system.control("POST", "faults", **fault, value=-1001)
+    assert "stale_data: positions silent for 2 s" in await tripped(system, "stale_data")
