@@ -1,4 +1,4 @@
-"""The breakers: once a second all of them are judged; the first that is over its limit trips.
+"""The breakers: every second all of them are judged; the first that is over its limit trips.
 
 A trip turns the kill switch from ACTIVE to REDUCING, never anything else. The latch is the switch
 with its record: a restart forgets nothing, and only an operator's `kill off` arms again.
@@ -27,7 +27,6 @@ from qtops.services.order_watch import OrderWatch
 from qtops.services.periodic import PeriodicService
 from qtops.services.tasks import cancel_and_wait
 
-LOOK_EVERY_S: Final = 1.0
 EQUITY_MAX_AGE_MS: Final = 60_000  # an older equity says nothing about a loss
 
 Alert = Callable[[str], Awaitable[None]]
@@ -150,10 +149,12 @@ class Breakers:
 class BreakerService:
     """The looks, and the watch beside them; a bug in either ends both."""
 
-    def __init__(self, breakers: Breakers, watch: OrderWatch, pulse: Pulse, clock: Clock) -> None:
+    def __init__(
+        self, breakers: Breakers, watch: OrderWatch, every_s: float, pulse: Pulse, clock: Clock
+    ) -> None:
         self._breakers = breakers
         self._watch = watch
-        self._looks = PeriodicService(breakers.look, LOOK_EVERY_S, pulse, clock)
+        self._looks = PeriodicService(breakers.look, every_s, pulse, clock)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Until `stop`. Ready means that every breaker was judged once, blind ones included."""

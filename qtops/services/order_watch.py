@@ -139,9 +139,10 @@ class OrderWatch:
     # --- what it asks ---------------------------------------------------------------------------
     async def run(self) -> None:
         """For ever; what could not be read is asked for again."""
+        pause_s = min(TURN_EVERY_S, self._plan.sweep_s)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TURN_EVERY_S)
+                await asyncio.wait_for(self._wake.wait(), pause_s)
             self._wake.clear()
             try:
                 await self._turn()

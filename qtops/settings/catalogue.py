@@ -155,6 +155,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("BREAKER_SKEW_MS", Kind.MILLISECONDS, "1000", "Distance between the exchange's clock and Redis' that trips; 0 is off.", BREAKERS),
     Setting("BREAKER_STALE_SECONDS", Kind.SECONDS, "60", "Silence of positions, equity or marks that trips; 0 is off.", BREAKERS),
     Setting("BREAKER_FOREIGN", Kind.CHOICE, "opens", "Orders of unknown origin that trip: all (trip), those that may open (opens), none (alert).", BREAKERS, choices=("trip", "opens", "alert")),
+    _positive("BREAKER_SECONDS", Kind.SECONDS, "1", "Pause between looks at all breakers.", BREAKERS),
     _positive("BREAKER_SWEEP_SECONDS", Kind.SECONDS, "15", "Pause between looks at the orders of symbols where nothing seems to happen.", BREAKERS),
     Setting("QTOPS_ALERT_URL", Kind.SECRET, "", "Where a trip is posted (URL/fail, as healthchecks.io takes it); empty is nowhere.", BREAKERS),
     # executor

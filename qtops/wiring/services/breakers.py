@@ -35,9 +35,10 @@ def _build_breakers(service: Service, settings: Settings) -> Running:
         f"{OWNER}{socket.gethostname()}",
         _alert(settings.secret("QTOPS_ALERT_URL").reveal()),
     )
+    every_s = settings.milliseconds("BREAKER_SECONDS") / 1000
     plan = BreakerPlan(tuple(sorted(symbols)), _limits(settings))
     breakers = Breakers(store, hand, watch, plan, metrics)
-    runnable = BreakerService(breakers, watch, assembly.pulse(), assembly.clock)
+    runnable = BreakerService(breakers, watch, every_s, assembly.pulse(), assembly.clock)
     assembly.serve_metrics()
     return Running(service, runnable, assembly.links, venue)
 
