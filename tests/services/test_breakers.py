@@ -1,5 +1,7 @@
 """The breakers on real Redis and the sandbox exchange: trip, latch, re-arm, what still leaves."""
 
+import asyncio
+
 from qtops.adapters.control_store import RedisControlStore
 from qtops.contracts.breakers import BreakerState
 from qtops.contracts.codec import decode_fields
@@ -105,14 +107,29 @@ async def test_a_foreign_order_trips_and_rearming_forgets_it(flat_system):
     assert "order_unclaimed" in await tripped(system, "last_hop")
 
 
-async def test_a_resting_order_is_seen_at_once_by_the_user_stream(flat_system):
+async def test_a_resting_order_is_seen_by_the_user_stream_and_somebody_is_told(flat_system):
     """No position changes, and the next look at every symbol is ten minutes away."""
     system = flat_system
-    await system.start(Service.USER_STREAM, Service.BREAKERS, BREAKER_SWEEP_SECONDS="600", **ROOM)
-    await calm(system)
-    limit = {"type": "LIMIT", "price": "30000", "timeInForce": "GTC"}
-    await by_hand(system, **limit, newClientOrderId="android_1")
-    assert "order_foreign android_1" in await tripped(system, "last_hop")
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def answer(reader, writer):
+        heard.set_result(await reader.readuntil(b"BTCUSDT)"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as phone:
+        url = f"http://127.0.0.1:{phone.sockets[0].getsockname()[1]}/key"
+        slow = {**ROOM, "BREAKER_SWEEP_SECONDS": "600", "QTOPS_ALERT_URL": url}
+        await system.start(Service.USER_STREAM, Service.BREAKERS, **slow)
+        await calm(system)
+        limit = {"type": "LIMIT", "price": "30000", "timeInForce": "GTC"}
+        await by_hand(system, **limit, newClientOrderId="android_1")
+        reason = await tripped(system, "last_hop")
+        assert "order_foreign android_1" in reason
+        told = await asyncio.wait_for(heard, 10)
+    assert told.startswith(b"POST /key/fail ")
+    assert told.endswith(f"qtops: only reductions leave; {reason}".encode())
 
 
 async def test_a_restarted_service_keeps_the_latch_and_a_halt_is_never_loosened(flat_system):
