@@ -11,7 +11,13 @@ from qtops.adapters.link import RedisLink
 from qtops.adapters.paging import scan_pages
 from qtops.contracts.claim import Claim, ClaimState
 from qtops.contracts.codec import decode_fields
-from qtops.contracts.control import KILL_WIRE, LEGACY_SWITCHES, ControlChange, Mode
+from qtops.contracts.control import (
+    KILL_WIRE,
+    LEGACY_SWITCHES,
+    ControlChange,
+    Mode,
+    parse_kill,
+)
 from qtops.contracts.registry import Key, Stream
 from qtops.contracts.vocabulary import GateMode, TradingState
 from qtops.errors import DecodeError
@@ -43,12 +49,13 @@ class RedisControlStore:
         pipe = self._link.client.pipeline(transaction=False)
         pipe.pttl(self._names.key(Key.MANUAL_LANE))
         pipe.pttl(self._names.key(Key.BRIDGE_PAUSE))
-        pipe.hgetall(self._names.key(Key.KILL_RECORD))
+        for name in (Key.KILL_RECORD, Key.BREAKER_STATE):
+            pipe.hgetall(self._names.key(name))
         for key in (*own, *legacy):
             pipe.get(key)
         with self._link.guard():
             replies = await pipe.execute(raise_on_error=False)
-        lane_ttl, pause_ttl, record, *values = replies
+        lane_ttl, pause_ttl, record, breakers, *values = replies
         kill, epoch, mode, lane, rollout, pause, exits, *old = [_text(value) for value in values]
         return ControlReading(
             now_ms=now_ms,
@@ -67,13 +74,27 @@ class RedisControlStore:
             bridge_pause=pause,
             bridge_pause_ttl_ms=int(pause_ttl),
             exit_mode=exits,
+            breakers=_record(breakers),
         )
 
     async def set_kill(self, state: TradingState, by: str, reason: str) -> ControlChange:
         change = ControlChange("kill", KILL_WIRE[state], "", by, await self._link.now_ms(), reason)
+        previous, epoch = await self._kill(change, "", "")
+        return _known(change, previous, epoch)
+
+    async def trip(self, kill: str, epoch: str, by: str, reason: str) -> ControlChange | None:
+        if not epoch or _state_of(kill) is not TradingState.ACTIVE:
+            return None
+        value = KILL_WIRE[TradingState.REDUCING]
+        change = ControlChange("kill", value, "", by, await self._link.now_ms(), reason)
+        previous, new_epoch = await self._kill(change, kill, epoch)
+        return None if new_epoch < 0 else _known(change, previous, new_epoch)
+
+    async def _kill(self, change: ControlChange, held: str, epoch: str) -> tuple[str, int]:
         keys = [self._names.key(key) for key in (Key.KILL, Key.KILL_EPOCH, Key.KILL_RECORD)]
-        previous, epoch = await self._apply("kill", keys, change, change.said())
-        return _known(change, previous.decode("utf-8", "replace"), int(epoch))
+        said = change.said()
+        previous, new_epoch = await self._apply("kill", keys, change, said, (held, epoch))
+        return previous.decode("utf-8", "replace"), int(new_epoch)
 
     async def set_mode(self, mode: Mode, by: str, reason: str) -> ControlChange:
         change = ControlChange("mode", mode.value, "", by, await self._link.now_ms(), reason)
@@ -93,10 +114,15 @@ class RedisControlStore:
         return _known(change, previous.decode("utf-8", "replace"), None)
 
     async def _apply(
-        self, script: str, keys: Sequence[str], change: ControlChange, said: Mapping[str, str]
+        self,
+        script: str,
+        keys: Sequence[str],
+        change: ControlChange,
+        said: Mapping[str, str],
+        guard: Sequence[str] = (),
     ) -> Any:
         every = [*keys, self._names.stream(Stream.CONTROL_AUDIT)]
-        args = [change.value, str(Stream.CONTROL_AUDIT.value.maxlen), *flatten(said)]
+        args = [change.value, str(Stream.CONTROL_AUDIT.value.maxlen), *guard, *flatten(said)]
         with self._link.guard():
             return await self._link.client.eval(scripts.source(script), len(every), *every, *args)
 
@@ -124,6 +150,13 @@ def _sending(plan_id: str, raw: Any) -> SendingOrder | None:
     if claim.state is not ClaimState.SENDING:
         return None
     return SendingOrder(plan_id, claim.client_order_id, claim.send_deadline_ms)
+
+
+def _state_of(kill: str) -> TradingState | None:
+    try:
+        return parse_kill(kill)
+    except DecodeError:
+        return None
 
 
 def _known(change: ControlChange, previous: str, epoch: int | None) -> ControlChange:

@@ -6,6 +6,7 @@ from typing import Final
 
 from qtops.audits.permits import Budget
 from qtops.audits.switch_files import SwitchFiles
+from qtops.contracts.breakers import BreakerState
 from qtops.contracts.control import (
     KILL_WIRE,
     LEGACY_SWITCHES,
@@ -17,7 +18,7 @@ from qtops.contracts.control import (
     parse_rollout,
 )
 from qtops.contracts.environment import Environment
-from qtops.contracts.registry import Key
+from qtops.contracts.registry import Key, Service
 from qtops.contracts.vocabulary import TradingState
 from qtops.errors import DecodeError
 from qtops.ports import ControlReading, ControlStore, SendingOrder
@@ -62,6 +63,7 @@ class Board:
     reason: str = ""
     rows: list[SwitchRow] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    breakers: BreakerState | None = None
 
 
 def trading_state(raw: str | None) -> tuple[TradingState, str]:
@@ -105,6 +107,7 @@ def read_board(
     state, why = trading_state(reading.kill)
     board = Board(state, why, reading.epoch or "0")
     _attribute(board, reading)
+    board.breakers = _breakers(reading)
     board.rows = [
         _kill_row(reading, namespace),
         _mode_row(reading, namespace),
@@ -146,6 +149,14 @@ def _is_on_record(reading: ControlReading) -> bool:
     return same_value and record.get("epoch") == (reading.epoch or "")
 
 
+def _breakers(reading: ControlReading) -> BreakerState | None:
+    """Their last look, None where none can be read."""
+    try:
+        return BreakerState.from_fields(reading.breakers) if reading.breakers else None
+    except DecodeError:
+        return None
+
+
 def _readers(key: Key) -> tuple[str, ...]:
     return tuple(service.value for service in key.value.readers)
 
@@ -154,7 +165,7 @@ def _kill_row(reading: ControlReading, namespace: str) -> SwitchRow:
     return SwitchRow(
         f"{namespace}:{Key.KILL.value.template}",
         reading.kill if reading.kill is not None else "not set",
-        _readers(Key.KILL),
+        tuple(name for name in _readers(Key.KILL) if name != Service.BREAKERS.value),
         "orders already sent, manual reductions",
         is_set=trading_state(reading.kill)[0] is not TradingState.ACTIVE,
     )

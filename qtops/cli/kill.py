@@ -267,6 +267,7 @@ def _print_orders(
 
 
 def _board_payload(board: "Board", reading: "ControlReading") -> dict[str, Any]:
+    from qtops.cli.kill_breakers import breakers_payload
     from qtops.contracts.codec import fmt_instant
 
     since = None if board.since_ms is None else fmt_instant(board.since_ms)
@@ -280,6 +281,7 @@ def _board_payload(board: "Board", reading: "ControlReading") -> dict[str, Any]:
         "reason": board.reason,
         "switches": [_row_payload(row) for row in board.rows],
         "remarks": [remark.text for remark in board.remarks],
+        "breakers": None if board.breakers is None else breakers_payload(board.breakers),
     }
 
 
@@ -298,6 +300,10 @@ def _print_board(out: Printer, board: "Board", now_ms: int) -> None:
     columns = [Column("switch"), Column("value", shrink=True), Column("honoured by", shrink=True)]
     columns.append(Column("does not cover", shrink=True))
     out.table(columns, [_row(row) for row in board.rows])
+    if board.breakers is not None:
+        from qtops.cli.kill_breakers import print_breakers
+
+        print_breakers(out, board.breakers, now_ms)
     for remark in board.remarks:
         out.finding(Mark.WARN, remark.text, remark.next_command)
 

@@ -12,6 +12,7 @@ from qtops.contracts.vocabulary import Action, Effect, Lane, PlanDecision, Side
 from qtops.errors import DecodeError
 
 # The original's spelling of a partial close carries the suffix in some producers.
+_EPOCHS, _CLOSES = 5, 20  # kill epochs back, and closes in each, that a flatten is looked for
 _ACTION_ALIASES = {
     "partial_75_proposed": Action.PARTIAL_75,
     "partial_50_proposed": Action.PARTIAL_50,
@@ -143,3 +144,13 @@ def flatten_order_id(namespace: str, epoch: str, symbol: str, number: int) -> st
     """The id of the `number`-th close of a symbol in a kill epoch: the same after a restart."""
     text = "\0".join((namespace, "flatten", epoch, symbol, str(number)))
     return "qt-" + b32encode(hashlib.sha256(text.encode()).digest()).decode()[:28].lower()
+
+
+def flatten_ids(namespace: str, epoch: str, symbol: str) -> frozenset[str]:
+    """The ids that `kill on --flatten` gives its closes, for the last few kill epochs."""
+    last = int(epoch) if epoch.isdigit() else 0
+    epochs = range(max(0, last - _EPOCHS + 1), last + 1)
+    numbers = range(1, _CLOSES + 1)
+    return frozenset(
+        flatten_order_id(namespace, str(e), symbol, n) for e in epochs for n in numbers
+    )

@@ -22,6 +22,7 @@ EXCHANGE_SERVICES: Final = frozenset(
         Service.USER_STREAM,
         Service.EXECUTOR,
         Service.RECONCILE,
+        Service.BREAKERS,
     }
 )
 

@@ -5,6 +5,9 @@ from typing import Final
 _VALUES: Final = frozenset(
     {
         # services
+        "qtops_breaker_reads_failed_total",
+        "qtops_breaker_tripped",
+        "qtops_breaker_unseen",
         "qtops_entries_handled_total",
         "qtops_entries_trimmed_unread",
         "quantum_govern_allow_total",

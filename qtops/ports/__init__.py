@@ -1,5 +1,6 @@
 """What services, audits and proofs need from the outside, as protocols; adapters implement them."""
 
+from qtops.ports.breakers import BreakerReading, BreakerStore
 from qtops.ports.control import ControlReading, ControlStore, SendingOrder
 from qtops.ports.gates import GateStore, Issue, Promise, SnapshotStore
 from qtops.ports.inbox import AccountFeed, DecisionFeed, Delivery, Heartbeats, Inbox
@@ -16,6 +17,8 @@ __all__ = [
     "AccountFeed",
     "AdmissionReading",
     "BookReading",
+    "BreakerReading",
+    "BreakerStore",
     "ClaimReading",
     "Clock",
     "ControlReading",

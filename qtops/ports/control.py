@@ -1,7 +1,7 @@
 """The operator's hand on the stop switches."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from qtops.contracts.control import ControlChange, Mode
@@ -28,6 +28,7 @@ class ControlReading:
     bridge_pause: str | None = None
     bridge_pause_ttl_ms: int = -2
     exit_mode: str | None = None
+    breakers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ class ControlStore(Protocol):
 
     async def set_kill(self, state: TradingState, by: str, reason: str) -> ControlChange:
         """Value, new epoch, record and audit entry in one step."""
+        ...
+
+    async def trip(self, kill: str, epoch: str, by: str, reason: str) -> ControlChange | None:
+        """ACTIVE to REDUCING, if value and epoch are still those that were read; else None.
+
+        So a breaker can neither loosen a halt nor undo a re-arming that it has not seen.
+        """
         ...
 
     async def set_mode(self, mode: Mode, by: str, reason: str) -> ControlChange:

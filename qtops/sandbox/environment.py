@@ -26,7 +26,7 @@ SANDBOX_SERVICES: Final = (
     *(Service.USER_STREAM, Service.INTENT_BRIDGE, Service.INTAKE),
     *(Service.CLUSTERS, Service.RISK_BUDGET),
     *(Service.HARVEST, Service.HEAT_CALIBRATION, Service.APPLY_LAYER),
-    *(Service.EXIT_MONITOR, Service.RECONCILE, Service.ANALYTICS),
+    *(Service.EXIT_MONITOR, Service.RECONCILE, Service.BREAKERS, Service.ANALYTICS),
     Service.PRODUCER,
 )
 EXCHANGE_KEY: Final = "QTOPS_SANDBOX_API_KEY"

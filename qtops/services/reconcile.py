@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import structlog
 
-from qtops.contracts.plan import flatten_order_id
+from qtops.contracts.plan import flatten_ids
 from qtops.contracts.reconcile import ReconcileEvent, ReconcileState, Standing, Witness
 from qtops.contracts.values import ZERO, fmt_decimal
 from qtops.contracts.venue import VenuePosition
@@ -33,7 +33,6 @@ from qtops.services.metrics.reconcile import ReconcileMetrics
 from qtops.services.tasks import cancel_and_wait
 
 MOST_ORDERS = 1000
-EPOCHS, CLOSES = 5, 20  # how many kill epochs back, and closes in each, a flatten is looked for
 SYMBOLS_EVERY_MS = 60_000
 OWNER = "reconcile"
 
@@ -227,7 +226,7 @@ class Reconciler:
             return None
         is_whole = len(orders) < MOST_ORDERS or orders[0].update_time_ms <= base.at_ms
         is_young = self._venue.timestamp_ms() - base.at_ms < RECORD_MS
-        flattens = _flatten_ids(self._plan.namespace, epoch, view.symbol)
+        flattens = flatten_ids(self._plan.namespace, epoch, view.symbol)
         return sort_evidence(orders, base, view.book, flattens, reaches_back=is_whole and is_young)
 
     async def _repair(self, view: View, verdict: Standing, read: BookReading) -> Standing:
@@ -270,13 +269,4 @@ def _event(old: Standing | None, new: Standing) -> ReconcileEvent:
         by=OWNER,
         at_ms=new.seen_at_ms,
         evidence=new.evidence,
-    )
-
-
-def _flatten_ids(namespace: str, epoch: str, symbol: str) -> frozenset[str]:
-    """The ids that `kill on --flatten` gives its closes, for the last few kill epochs."""
-    last = int(epoch) if epoch.isdigit() else 0
-    epochs = range(max(0, last - EPOCHS + 1), last + 1)
-    return frozenset(
-        flatten_order_id(namespace, str(e), symbol, n) for e in epochs for n in range(1, CLOSES + 1)
     )

@@ -26,7 +26,7 @@ ONE: Final = Decimal(1)
 ALL: Final = ("all",)
 RUN: Final = ("services",)
 EXCHANGE: Final = (
-    *("executor", "snapshots", "market state", "universe", "user stream", "reconcile"),
+    *("executor", "snapshots", "market state", "universe", "user stream", "reconcile", "breakers"),
     "proof",
 )
 GOVERNOR: Final = ("governor",)
@@ -39,6 +39,7 @@ SNAPSHOTS: Final = ("snapshots",)
 MARKET: Final = ("market state",)
 UNIVERSE: Final = ("universe",)
 RECONCILE: Final = ("reconcile",)
+BREAKERS: Final = ("breakers",)
 USER_STREAM: Final = ("user stream",)
 EXIT_MONITOR: Final = ("exit monitor",)
 BRIDGE: Final = ("intent bridge",)
@@ -146,6 +147,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _positive("P34_CONFIRM_SEC", Kind.SECONDS, "5", "How long a difference must stand before it counts.", RECONCILE),
     Setting("P34_EVIDENCE_SEC", Kind.SECONDS, "300", "How long it may stay unexplained before an operator is asked.", RECONCILE),
     _positive("P34_HOLD_TTL_SEC", Kind.SECONDS, "300", "Life of a hold that is not renewed.", RECONCILE),
+    # the breakers
+    Setting("BREAKER_ERRORS", Kind.INTEGER, "5", "Equal errors of the exchange on orders, within the window, that trip; 0 is off.", BREAKERS),
+    _positive("BREAKER_ERRORS_SECONDS", Kind.SECONDS, "600", "That window.", BREAKERS),
+    Setting("BREAKER_BURST", Kind.INTEGER, "20", "Opening orders within the window that trip; 0 is off.", BREAKERS),
+    _positive("BREAKER_BURST_SECONDS", Kind.SECONDS, "60", "That window.", BREAKERS),
+    Setting("BREAKER_DAILY_LOSS_PCT", Kind.DECIMAL, "2.5", "Realised loss and fees of a UTC day, per cent of the equity before, that trip; 0 is off.", BREAKERS, maximum=Decimal(100)),
+    Setting("BREAKER_DRAWDOWN_PCT", Kind.DECIMAL, "8", "Fall of equity from its peak since armed, per cent, that trips; 0 is off.", BREAKERS, maximum=Decimal(100)),
+    Setting("BREAKER_LOSSES", Kind.INTEGER, "3", "Losing closes in a row that trip; 0 is off.", BREAKERS),
+    Setting("BREAKER_SKEW_MS", Kind.MILLISECONDS, "1000", "Distance between the exchange's clock and Redis' that trips; 0 is off.", BREAKERS),
+    Setting("BREAKER_STALE_SECONDS", Kind.SECONDS, "60", "Silence of positions, equity or marks that trips; 0 is off.", BREAKERS),
+    Setting("BREAKER_FOREIGN", Kind.CHOICE, "opens", "Orders of unknown origin that trip: all (trip), those that may open (opens), none (alert).", BREAKERS, choices=("trip", "opens", "alert")),
+    _positive("BREAKER_SECONDS", Kind.SECONDS, "1", "Pause between looks at all breakers.", BREAKERS),
+    _positive("BREAKER_SWEEP_SECONDS", Kind.SECONDS, "15", "Pause between looks at the orders of symbols where nothing seems to happen.", BREAKERS),
+    Setting("QTOPS_ALERT_URL", Kind.SECRET, "", "Where a trip is posted (URL/fail, as healthchecks.io takes it); empty is nowhere.", BREAKERS),
     # executor
     Setting("INTENT_EXECUTOR_SOURCE_ALLOWLIST", Kind.NAMES, "intent_bridge", "Sources whose plans it carries out.", EXECUTOR),
     Setting("INTENT_EXECUTOR_ALLOWLIST", Kind.NAMES, "BTCUSDT,ETHUSDT,TRXUSDT", "Symbols it trades; empty trades none.", EXECUTOR),
@@ -238,6 +253,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     _port("GOVERNOR", "8044", GOVERNOR),
     _port("POSITION", "8045", POSITION),
     _port("RECONCILE", "8046", RECONCILE),
+    _port("BREAKERS", "8060", BREAKERS),
     _port("PORTFOLIO", "8047", PORTFOLIO),
     _port("CLUSTERS", "8048", CLUSTERS),
     _port("RISK_BUDGET", "8049", RISK_BUDGET),

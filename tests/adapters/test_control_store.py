@@ -139,3 +139,37 @@ async def test_a_redis_that_is_gone_is_a_redis_error(unused_tcp_port):
     with pytest.raises(RedisError):
         await RedisControlStore(link).set_kill(TradingState.HALTED, "ops", "")
     await link.aclose()
+
+
+async def test_a_breaker_reduces_what_is_active(db, store):
+    await store.set_kill(TradingState.ACTIVE, "ops@a", "")
+    change = await store.trip("0", "1", "breakers@h", "burst: 20 opening orders")
+    assert change is not None
+    assert (change.value, change.previous, change.epoch) == ("reduce", "0", 2)
+    assert db.get("quantum:kill") == b"reduce"
+    assert decode_fields(db.hgetall("quantum:kill:record"))["by"] == "breakers@h"
+    assert audit(db)[-1] == change
+
+
+@pytest.mark.parametrize(
+    ("kill", "epoch", "read"),
+    [
+        ("1", "2", ("0", "1")),  # halted since it was read
+        ("reduce", "2", ("0", "1")),
+        ("0", "3", ("0", "1")),  # re-armed since
+        ("1", "2", ("1", "2")),
+        ("reduce", "2", ("reduce", "2")),
+        ("?", "2", ("?", "2")),
+        ("0", None, ("0", "")),  # no epoch: nothing that a re-arming could change
+        (None, "2", ("0", "2")),
+    ],
+)
+async def test_a_breaker_changes_nothing_else(db, store, kill, epoch, read):
+    for key, value in (("quantum:kill", kill), ("quantum:kill:epoch", epoch)):
+        if value is not None:
+            db.set(key, value)
+    assert await store.trip(*read, "breakers@h", "burst: 20") is None
+    assert db.get("quantum:kill") == (None if kill is None else kill.encode())
+    assert db.get("quantum:kill:epoch") == (None if epoch is None else epoch.encode())
+    assert not db.exists("quantum:kill:record")
+    assert audit(db) == []

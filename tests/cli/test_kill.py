@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from qtops.contracts.breakers import Breaker, BreakerState, BreakerStatus, Look
 from qtops.contracts.codec import decode_fields
 
 AUDIT = "quantum:stream:control.audit"
@@ -198,6 +199,7 @@ def test_the_document_of_the_status(db, kill):
         "since": None,
         "reason": "",
         "remarks": [],
+        "breakers": None,
     }
     assert switches[0] == {
         "switch": "quantum:kill",
@@ -268,3 +270,20 @@ def test_no_redis_is_1(shell, unused_tcp_port, word):
     url = f"redis://127.0.0.1:{unused_tcp_port}"
     run = shell("kill", word, environ={"QTOPS_REDIS_URL": url})
     assert (run.code, run.out, run.err.count("\n")) == (1, "", 1)
+
+
+def test_status_shows_the_breakers_last_look_and_that_nobody_looks_any_more(db, kill):
+    db.set("quantum:kill", "0")
+    look = Look(Breaker.BURST, BreakerStatus.UNSEEN, "3", "20", "so many", since_ms=5)
+    state = BreakerState("1", 4, 6, looks=(look,))
+    db.hset("quantum:breaker:state", mapping=state.to_fields())
+    run = kill("status")
+    assert [line.split() for line in run.out.splitlines() if line.lstrip().startswith("burst")] == [
+        ["burst", "unseen", "3", "20", "so", "many"]
+    ]
+    assert "none of them watches now" in run.out
+    shown = kill("status", "--json").document["breakers"]
+    assert shown["looked_at"] == "1970-01-01T00:00:00.006Z"
+    assert [(row["breaker"], row["status"]) for row in shown["looks"]] == [("burst", "unseen")]
+    db.hset("quantum:breaker:state", "at_ms", "soon")
+    assert kill("status", "--json").document["breakers"] is None

@@ -11,6 +11,7 @@ from qtops.contracts.decision import Allow, Deny
 from qtops.contracts.facts import Facts, Known, Position
 from qtops.contracts.registry import Service
 from qtops.contracts.vocabulary import DenyReason, GateName
+from qtops.services.metrics.breakers import BreakerMetrics
 from qtops.services.metrics.executor import ExecutorMetrics
 from qtops.services.metrics.feeders import AccountMetrics, UserStreamMetrics
 from qtops.services.metrics.gates import GateMetrics
@@ -36,6 +37,7 @@ def exported() -> set[str]:
         ClusterMetrics,
         BudgetMetrics,
         UserStreamMetrics,
+        BreakerMetrics,
     ):
         registry = CollectorRegistry()
         fill(registry)

@@ -190,6 +190,12 @@ class BinanceVenue:
         )
         return await self._read(request, decode.trades)
 
+    async def trades_since(self, symbol: str, start_ms: int) -> list[VenueTrade]:
+        """The oldest 1000 fills since then; `start_ms` reaches back 7 days at most."""
+        params = {"symbol": symbol, "startTime": str(start_ms), "limit": "1000"}
+        request = Request("GET", "/fapi/v1/userTrades", params, Cost(5), signed=True)
+        return await self._read(request, decode.trades)
+
     async def open_listen_key(self) -> str:
         """The key of the user data stream, valid for an hour from now. Never log it."""
         request = Request("POST", _LISTEN_KEY, keyed=True)

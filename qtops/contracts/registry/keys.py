@@ -125,6 +125,7 @@ class Key(Enum):
             Service.RISK_BUDGET,
             Service.EXIT_MONITOR,
             Service.INTENT_BRIDGE,
+            Service.BREAKERS,
             Service.AUDITS,
         ),
         3600,
@@ -149,6 +150,7 @@ class Key(Enum):
             Service.EXIT_MONITOR,
             Service.INTENT_BRIDGE,
             Service.PRODUCER,
+            Service.BREAKERS,
         ),
         3600,
         "the exchange's mark price",
@@ -278,15 +280,16 @@ class Key(Enum):
         "kill",
         "string",
         Service.OPERATOR,
-        (*_ALL_GATES_AND_EXECUTOR, Service.EXIT_MONITOR),
+        (*_ALL_GATES_AND_EXECUTOR, Service.EXIT_MONITOR, Service.BREAKERS),
         None,
-        "0 ACTIVE, reduce REDUCING, 1 HALTED; absent is HALTED",
+        "0 ACTIVE, reduce REDUCING, 1 HALTED; absent is HALTED. Breakers turn 0 into reduce, "
+        "through the operator's script, nothing else",
     )
     KILL_EPOCH = KeySpec(
         "kill:epoch",
         "string (integer)",
         Service.OPERATOR,
-        _ALL_GATES_AND_EXECUTOR,
+        (*_ALL_GATES_AND_EXECUTOR, Service.BREAKERS),
         None,
         "bumped by every change of the kill switch; voids every permit out",
     )
@@ -294,9 +297,17 @@ class Key(Enum):
         "kill:record",
         "hash",
         Service.OPERATOR,
-        (Service.AUDITS,),
+        (Service.BREAKERS, Service.AUDITS),
         None,
         "who set the kill switch last, when, why",
+    )
+    BREAKER_STATE = KeySpec(
+        "breaker:state",
+        "hash",
+        Service.BREAKERS,
+        (Service.BREAKERS, Service.AUDITS),
+        None,
+        "each breaker's last look, since when all are armed, the peak of equity since then",
     )
     MODE = KeySpec(
         "mode",
@@ -363,6 +374,7 @@ class Key(Enum):
             Service.HARVEST,
             Service.APPLY_LAYER,
             Service.EXIT_MONITOR,
+            Service.BREAKERS,
             Service.AUDITS,
         ),
         86_400,
@@ -380,7 +392,13 @@ class Key(Enum):
         "exchange:weight:{key_id}",
         "hash",
         Service.EXECUTOR,
-        (Service.EXECUTOR, Service.SNAPSHOTS, Service.MARKET_STATE, Service.RECONCILE),
+        (
+            Service.EXECUTOR,
+            Service.SNAPSHOTS,
+            Service.MARKET_STATE,
+            Service.RECONCILE,
+            Service.BREAKERS,
+        ),
         120,
         "used request weight and orders of one API key, from response headers",
     )

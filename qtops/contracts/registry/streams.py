@@ -53,7 +53,13 @@ class Stream(Enum):
         "Result",
         (Service.EXECUTOR,),
         (),
-        (Service.HARVEST, Service.APPLY_LAYER, Service.ANALYTICS, Service.AUDITS),
+        (
+            Service.HARVEST,
+            Service.APPLY_LAYER,
+            Service.ANALYTICS,
+            Service.BREAKERS,
+            Service.AUDITS,
+        ),
         10_000,
         "what became of each plan",
     )
@@ -96,7 +102,14 @@ class Stream(Enum):
         "AccountEvent",
         (Service.USER_STREAM,),
         (),
-        (Service.EXECUTOR, Service.SNAPSHOTS, Service.RECONCILE, Service.ANALYTICS, Service.AUDITS),
+        (
+            Service.EXECUTOR,
+            Service.SNAPSHOTS,
+            Service.RECONCILE,
+            Service.BREAKERS,
+            Service.ANALYTICS,
+            Service.AUDITS,
+        ),
         50_000,
         "the exchange's news about orders and the account; they wake readers, and prove nothing",
     )
@@ -132,7 +145,7 @@ class Stream(Enum):
     CONTROL_AUDIT = StreamSpec(
         "control.audit",
         "ControlChange",
-        (Service.OPERATOR, Service.EXIT_MONITOR),
+        (Service.OPERATOR, Service.EXIT_MONITOR, Service.BREAKERS),
         (),
         (Service.AUDITS,),
         10_000,

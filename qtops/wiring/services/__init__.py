@@ -11,6 +11,7 @@ from qtops.settings.model import Settings
 from qtops.wiring import open_link
 from qtops.wiring.services import (
     analytics,
+    breakers,
     bridge,
     executor,
     exits,
@@ -34,6 +35,7 @@ BUILDERS: Final[dict[Service, Builder]] = {
     **executor.BUILDERS,
     **harvest.BUILDERS,
     **reconcile.BUILDERS,
+    **breakers.BUILDERS,
     **exits.BUILDERS,
     **bridge.BUILDERS,
     **intake.BUILDERS,
