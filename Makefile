@@ -1,7 +1,7 @@
 # make demo: install and prove the exits on the sandbox. make test: install and run every test.
 PYTHON ?= python3
 VENV   := .venv
-JOBS   ?= 3# tests wait more than they compute
+JOBS   ?= 4# tests wait more than they compute
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
