@@ -90,7 +90,7 @@ PARTS: tuple[Part, ...] = (
     Part(
         "run", "qtops.cli.run", "Services in the foreground: gates, executor, snapshots.", leaf=True
     ),
-    Part("audit", "qtops.cli.audit", "Checks that only read: permit sources, streams."),
+    Part("audit", "qtops.cli.audit", "Checks that only read: the whole system, or a part of it."),
     Part("trace", "qtops.cli.trace", "Why there was a trade, or none: hop by hop.", leaf=True),
     Part(
         "replay", "qtops.cli.replay", "What the gates would decide under other settings.", leaf=True

@@ -6,7 +6,7 @@ import typer
 
 from qtops.cli import mode_exit
 from qtops.cli.context import AppContext, current
-from qtops.cli.operator import emit_dry_run, said, who_asks
+from qtops.cli.operator import change_payload, emit_dry_run, read_control, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Column, Mark, Printer
@@ -36,7 +36,7 @@ def get() -> None:
     from qtops.contracts.control import Mode
 
     env = current()
-    reading = asyncio.run(_read(env))
+    reading = asyncio.run(read_control(env))
     is_known = reading.mode is None or reading.mode.strip().upper() in list(Mode)
     code = ExitCode.OK if is_known else ExitCode.UNHEALTHY
     payload = {"mode": reading.mode, "set": reading.mode is not None} | _admits(env, reading.mode)
@@ -68,7 +68,7 @@ def set_(
     env = current()
     wanted = _mode(mode)
     who, why = who_asks(env, by), said(reason, "--reason")
-    reading = asyncio.run(_read(env))
+    reading = asyncio.run(read_control(env))
     if dry_run:
         _emit_dry_run(env, reading, wanted, who, why)
         return
@@ -140,13 +140,6 @@ def _mode(word: str) -> "Mode":
         raise UsageError(error.message, hint="qtops mode set --help") from error
 
 
-async def _read(env: AppContext) -> "ControlReading":
-    from qtops.wiring.operator import control_store
-
-    async with control_store(env.settings()) as store:
-        return await store.read()
-
-
 async def _set(env: AppContext, mode: "Mode", by: str, reason: str) -> "ControlChange":
     from qtops.wiring.operator import control_store
 
@@ -167,16 +160,7 @@ def _emit_dry_run(
 
 
 def _emit_change(env: AppContext, change: "ControlChange") -> None:
-    from qtops.contracts.codec import fmt_instant
-
-    payload = {
-        "dry_run": False,
-        "mode": change.value,
-        "previous": change.previous or None,
-        "by": change.by,
-        "at": fmt_instant(change.at_ms),
-        "reason": change.reason,
-    } | _admits(env, change.value)
+    payload = change_payload("mode", change) | _admits(env, change.value)
 
     def text(out: Printer) -> None:
         was = f"was {_shown(change.previous or None)}; {_meaning(payload)}, by {change.by}"

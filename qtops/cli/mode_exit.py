@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qtops.cli.context import AppContext, current
-from qtops.cli.operator import emit_dry_run, said, who_asks
+from qtops.cli.operator import change_payload, emit_dry_run, read_control, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Mark, Printer
@@ -34,7 +34,7 @@ def get() -> None:
     from qtops.contracts.vocabulary import GateMode
 
     env = current()
-    word = asyncio.run(_read(env)).exit_mode
+    word = asyncio.run(read_control(env)).exit_mode
     setting = env.settings().text("EXIT_MODE")
     is_known = word is None or word.strip().lower() in list(GateMode)
     mode = word.strip().lower() if word is not None and is_known else setting
@@ -68,7 +68,7 @@ def set_(
     env = current()
     wanted = _mode(mode)
     who, why = who_asks(env, by), said(reason, "--reason")
-    reading = asyncio.run(_read(env))
+    reading = asyncio.run(read_control(env))
     if dry_run:
         _emit_dry_run(env, reading, wanted, who, why)
         return
@@ -86,13 +86,6 @@ def _mode(word: str) -> "GateMode":
         return parse_word(GateMode, word, "mode")
     except DecodeError as error:
         raise UsageError(error.message, hint="qtops mode exit set --help") from error
-
-
-async def _read(env: AppContext) -> "ControlReading":
-    from qtops.wiring.operator import control_store
-
-    async with control_store(env.settings()) as store:
-        return await store.read()
 
 
 async def _set(env: AppContext, mode: "GateMode", by: str, reason: str) -> "ControlChange":
@@ -116,16 +109,7 @@ def _emit_dry_run(
 
 
 def _emit_change(env: AppContext, change: "ControlChange") -> None:
-    from qtops.contracts.codec import fmt_instant
-
-    payload = {
-        "dry_run": False,
-        "mode": change.value,
-        "previous": change.previous or None,
-        "by": change.by,
-        "at": fmt_instant(change.at_ms),
-        "reason": change.reason,
-    }
+    payload = change_payload("mode", change)
 
     def text(out: Printer) -> None:
         was = change.previous or "not set"

@@ -11,6 +11,7 @@ from qtops.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from qtops.contracts.control import ControlChange
     from qtops.contracts.reconcile import ReconcileEvent
+    from qtops.ports import ControlReading
 
 LONGEST_TEXT = 500
 
@@ -44,6 +45,28 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
+
+
+async def read_control(env: AppContext) -> "ControlReading":
+    """The stop switches, as one reading."""
+    from qtops.wiring.operator import control_store
+
+    async with control_store(env.settings()) as store:
+        return await store.read()
+
+
+def change_payload(switch: str, change: "ControlChange") -> dict[str, Any]:
+    """A change that was made, as JSON has it."""
+    from qtops.contracts.codec import fmt_instant
+
+    return {
+        "dry_run": False,
+        switch: change.value,
+        "previous": change.previous or None,
+        "by": change.by,
+        "at": fmt_instant(change.at_ms),
+        "reason": change.reason,
+    }
 
 
 def emit_dry_run(
