@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qtops.cli.context import AppContext, current
-from qtops.cli.operator import emit_dry_run, said, who_asks
+from qtops.cli.operator import emit_dry_run, read_control, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Cell, Column, Mark, Printer, Tinted
@@ -73,7 +73,7 @@ def on(
     timeout_s = parse_span(timeout, "--timeout") / 1000
     who, why = who_asks(env, by), said(reason, "--reason")
     if dry_run:
-        reading = asyncio.run(_read(env))
+        reading = asyncio.run(read_control(env))
         change = _planned_change(env, reading, TradingState.HALTED, who, why)
         emit_flatten_dry_run(env, reading, change)
         return
@@ -117,7 +117,7 @@ def status() -> None:
     from qtops.contracts.vocabulary import TradingState
 
     env = current()
-    reading = asyncio.run(_read(env))
+    reading = asyncio.run(read_control(env))
     flag = env.settings().text("QTOPS_ESS_FLAG")
     files = read_switch_files(env.host.etc_dir, env.host.cwd / flag if flag else None)
     namespace = env.settings().text("QTOPS_NAMESPACE")
@@ -141,7 +141,9 @@ def _change(state: str, reason: str, by: str | None, *, dry_run: bool, ask: bool
     wanted = TradingState(state)
     who, why = who_asks(env, by), said(reason, "--reason")
     if dry_run:
-        emit_dry_run(env, SCHEMA, *_planned_change(env, asyncio.run(_read(env)), wanted, who, why))
+        emit_dry_run(
+            env, SCHEMA, *_planned_change(env, asyncio.run(read_control(env)), wanted, who, why)
+        )
         return
     if ask:
         _confirm(env)
@@ -155,12 +157,12 @@ def _confirm(env: AppContext) -> None:
 
     from qtops.audits.stop_switches import trading_state
 
-    before = asyncio.run(_read(env))
+    before = asyncio.run(read_control(env))
     state, why = trading_state(before.kill)
     shown = f"{state.value} ({why})" if why else state.value
     where = env.settings().entry("QTOPS_REDIS_URL").shown
     env.confirm(f"Trading goes from {shown} to ACTIVE on {where}. Go on?", yes=False)
-    after = asyncio.run(_read(env))
+    after = asyncio.run(read_control(env))
     if (before.kill, before.epoch) != (after.kill, after.epoch):
         raise RefusedError(
             "the switch was changed while you were asked, nothing was done",
@@ -187,13 +189,6 @@ async def _set(
         except RedisError as error:
             env.warn(f"the switch is set; orders on their way are not known: {error.message}")
             return change, [], True
-
-
-async def _read(env: AppContext) -> "ControlReading":
-    from qtops.wiring.operator import control_store
-
-    async with control_store(env.settings()) as store:
-        return await store.read()
 
 
 def _planned_change(

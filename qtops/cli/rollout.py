@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qtops.cli.context import AppContext, current
-from qtops.cli.operator import emit_dry_run, said, who_asks
+from qtops.cli.operator import emit_dry_run, read_control, said, who_asks
 from qtops.cli.options import DryRun, Yes, command_group
 from qtops.cli.output import CommandResult, emit
 from qtops.cli.printer import Column, Mark, Printer
@@ -40,7 +40,7 @@ def get(
     from qtops.audits.stop_switches import rollout_pct
 
     env = current()
-    reading = asyncio.run(_read(env))
+    reading = asyncio.run(read_control(env))
     pct = rollout_pct(reading.rollout)
     code = ExitCode.UNHEALTHY if pct is None else ExitCode.OK
     places = _places(env, pct or 0) if symbols else {}
@@ -79,7 +79,7 @@ def set_(
     env = current()
     wanted = _pct(pct)
     who, why = who_asks(env, by), said(reason, "--reason")
-    reading = asyncio.run(_read(env))
+    reading = asyncio.run(read_control(env))
     if dry_run:
         _emit_dry_run(env, reading, wanted, who, why)
         return
@@ -96,13 +96,6 @@ def _pct(word: str) -> int:
         return parse_rollout(word)
     except DecodeError as error:
         raise UsageError(f"PCT: {word!r} is not 0 to 100", hint="qtops rollout set 25") from error
-
-
-async def _read(env: AppContext) -> "ControlReading":
-    from qtops.wiring.operator import control_store
-
-    async with control_store(env.settings()) as store:
-        return await store.read()
 
 
 async def _set(env: AppContext, pct: int, by: str, reason: str) -> "ControlChange":
